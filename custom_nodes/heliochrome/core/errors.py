@@ -1,0 +1,47 @@
+"""Every error a user can meet. Each says what was expected, what came, and what to do."""
+
+from __future__ import annotations
+
+
+class HeliochromeError(Exception):
+    """Base of all errors whose message is written for the user."""
+
+
+class BadImage(HeliochromeError):
+    """The file is not a photograph we can read, or cannot hold the result."""
+
+
+class BadSetting(HeliochromeError):
+    """A parameter is outside its range or of the wrong kind."""
+
+
+class BadWeights(HeliochromeError):
+    """A checkpoint is not a DDColor state dict; the message names the offending key."""
+
+
+class ModelNotFound(HeliochromeError):
+    """The model is not on this machine; the message holds the command that gets it."""
+
+
+class ChecksumMismatch(HeliochromeError):
+    """A model file does not have the SHA-256 it must have."""
+
+
+class DownloadFailed(HeliochromeError):
+    """No source gave the file; what has arrived is kept for resuming."""
+
+
+class BackendUnavailable(HeliochromeError):
+    """The asked runtime or device is not usable on this machine."""
+
+
+class OutOfMemory(HeliochromeError):
+    """The smallest allowed size still does not fit."""
+
+
+class OutputExists(HeliochromeError):
+    """The destination is already there, or is the input itself."""
+
+
+class Cancelled(HeliochromeError):
+    """The user stopped the work. Nothing half-written is left."""

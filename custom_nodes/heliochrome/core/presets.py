@@ -1,0 +1,63 @@
+"""Presets: the one source of every default that the nodes, workflows, CLI and docs show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal, get_args
+
+ChromaGuide = Literal["joint-bilateral", "bicubic", "nearest"]
+CHROMA_GUIDES: Final[tuple[ChromaGuide, ...]] = get_args(ChromaGuide)
+
+DEFAULT_MODEL: Final = "ddcolor_v2"
+MIN_SIZE: Final = 256
+MAX_SIZE: Final = 1280
+SIZE_STEP: Final = 32  # the network halves its input five times
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Defaults for one kind of photograph.
+
+    id: permanent name. size: long side, in pixels, of what the network sees;
+    size_range: the sizes that suit this kind. strength: 0 (grey) to 1 (full colour).
+    saturation: chroma factor, 1 leaves it. chroma_guide: how chroma is brought to
+    full resolution. edge_sigma: L* difference that counts as an edge for the joint
+    bilateral guide; smaller is crisper. chroma_limit: CIE Lab chroma that is never
+    exceeded; it is approached softly.
+    """
+
+    id: str
+    model: str
+    size: int
+    size_range: tuple[int, int]
+    strength: float
+    saturation: float
+    chroma_guide: ChromaGuide
+    edge_sigma: float
+    chroma_limit: float
+
+
+PORTRAIT: Final = Preset(
+    id="portrait",
+    model=DEFAULT_MODEL,
+    size=512,
+    size_range=(448, 704),
+    strength=1.0,
+    saturation=1.0,
+    chroma_guide="joint-bilateral",
+    edge_sigma=12.0,
+    chroma_limit=80.0,
+)
+BUILDING: Final = Preset(
+    id="building",
+    model=DEFAULT_MODEL,
+    size=960,
+    size_range=(768, 1280),
+    strength=1.0,
+    saturation=1.0,
+    chroma_guide="joint-bilateral",
+    edge_sigma=6.0,
+    chroma_limit=100.0,
+)
+PRESETS: Final = {preset.id: preset for preset in (PORTRAIT, BUILDING)}
+DEFAULT_PRESET: Final = PORTRAIT
