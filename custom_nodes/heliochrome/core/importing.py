@@ -1,0 +1,68 @@
+"""Bring a weights file the user has into a model folder, checked before it is visible."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from .catalog import SUFFIXES, Catalog, ModelSpec
+from .disk import replace_durably, require_room, writing
+from .errors import BadWeights, ChecksumMismatch
+from .jobs import never_cancel
+from .ledger import hash_file
+from .model_folders import only_one, sweep
+from .verification import contradiction
+from .weights_file import refuse_impostor
+
+
+def copy_in(path: Path, spec: ModelSpec, catalog: Catalog, folder: Path) -> tuple[Path, str]:
+    """Copy `path` to `folder`/<model id><suffix>; return that file and its SHA-256 (hex).
+
+    Raises `BadWeights`, `ChecksumMismatch` or `CannotWrite`, and then leaves nothing.
+    """
+    if not path.is_file():
+        raise BadWeights(f"{path} is not a file. Give the path of the weights.")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise BadWeights(
+            f"{path} does not end in {', '.join(SUFFIXES)}. Give the file its real ending."
+        )
+    refuse_impostor(path, str(path))
+    require_room(folder, path.stat().st_size)
+    target = folder / f"{spec.id}{suffix}"
+    with only_one(folder, spec.id, never_cancel), writing(target):
+        handle, name = tempfile.mkstemp(suffix, f".{spec.id}.import-", folder)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            shutil.copyfile(path, temporary)
+            digest = hash_file(temporary)
+            against = contradiction(catalog, spec, suffix, digest)
+            if against:
+                raise ChecksumMismatch(
+                    f"{path} was not imported as {spec.id}: {against}. Download it again, or run "
+                    f"`heliochrome models get {spec.id}`."
+                )
+            _require_loadable(temporary, path)
+            temporary.chmod(0o644)  # mkstemp's 0600 would hide a shared folder's file from others
+            replace_durably(temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        sweep(folder, spec.id)
+    return target, digest
+
+
+def _require_loadable(temporary: Path, original: Path) -> None:
+    """Refuse what does not load as DDColor, if torch is there to try it."""
+    if temporary.suffix == ".onnx":
+        return
+    try:
+        from ..arch.checkpoint import load_state_dict
+    except ModuleNotFoundError:  # no torch: the digest is all that can be checked
+        return
+    try:
+        load_state_dict(temporary)
+    except BadWeights as error:
+        raise BadWeights(str(error).replace(str(temporary), str(original))) from error
