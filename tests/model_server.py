@@ -1,7 +1,7 @@
 """A real HTTP server, in a process of its own, that misbehaves as it is told to.
 
 `ModelServer` is the test's side. `server.serve(path, body, *steps)` publishes a file; each GET
-takes the next step, the last one stays. A step is a dict of: status, html, ignore_range,
+takes the next step and the last one stays. A step is a dict of: status, html, ignore_range,
 cut_after (bytes), stall_after (bytes, then silence), pace (bytes a second), etag, body,
 redirect (address).
 """
@@ -35,7 +35,7 @@ def archive(size: int, seed: int = 0) -> bytes:
 
 
 class ModelServer:
-    """Talks to a server process. `requests` are (method, path, Range header or None)."""
+    """Talks to a server process. `requests` are (path, Range header or None)."""
 
     def __init__(self, address: str) -> None:
         self.address = address
@@ -86,27 +86,31 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.lstrip("/")
         if path == "_log":
-            return self.reply(200, json.dumps(self.log).encode())
+            self.reply(200, json.dumps(self.log).encode())
+            return
         with self.lock:
             self.log.append((path, self.headers["Range"]))
             plan = self.plans.get(path)
             if plan is None:
-                return self.reply(404, b"no such file")
+                self.reply(404, b"no such file")
+                return
             step = plan["steps"].pop(0) if len(plan["steps"]) > 1 else plan["steps"][0]
         if "status" in step:
-            return self.reply(step["status"], b"sorry")
-        if "html" in step:
-            return self.reply(200, b"<!doctype html><title>Log in</title>", "text/html")
-        if "redirect" in step:
-            return self.reply(302, b"", location=step["redirect"])
-        self.send_file(base64.b64decode(step.get("body", plan["body"])), step)
+            self.reply(step["status"], b"sorry")
+        elif "html" in step:
+            self.reply(200, b"<!doctype html><title>Log in</title>", "text/html")
+        elif "redirect" in step:
+            self.reply(302, b"", location=step["redirect"])
+        else:
+            self.send_file(base64.b64decode(step.get("body", plan["body"])), step)
 
     def send_file(self, body: bytes, step: dict[str, Any]) -> None:
         span, start = self.headers["Range"], 0
         if span and not step.get("ignore_range"):
             start = int(span.removeprefix("bytes=").rstrip("-"))
             if start >= len(body):
-                return self.reply(416, b"")
+                self.reply(416, b"")
+                return
             self.send_response(206)
             self.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
         else:

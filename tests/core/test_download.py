@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from model_server import ONE, ModelServer, archive, running_server
 
 from heliochrome.core.disk import CannotWrite
 from heliochrome.core.download import Patience, Remote, Unreachable, download
 from heliochrome.core.errors import BadWeights, Cancelled, ChecksumMismatch, DownloadFailed
+from model_server import ONE, ModelServer, archive, running_server
 
 BODY = archive(6 * ONE)
 SHA = hashlib.sha256(BODY).hexdigest()
@@ -54,9 +54,7 @@ def test_whole_file_with_progress(server: ModelServer, path: str, tmp_path: Path
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
 
 
-def test_cut_connections_are_continued_not_repeated(
-    server: ModelServer, path: str, tmp_path: Path
-):
+def test_cut_connections_are_continued_not_repeated(server: ModelServer, path: str, tmp_path: Path):
     cut = {"cut_after": 2 * ONE}
     server.serve(path, BODY, cut, cut, {})
     assert download(Remote(server.address, path), tmp_path / "m.bin", patience=QUICK) == SHA
@@ -224,9 +222,7 @@ except HeliochromeError as error:
 """
 
 
-def test_a_disk_that_fills_up_gives_one_clear_error(
-    server: ModelServer, path: str, tmp_path: Path
-):
+def test_a_disk_that_fills_up_gives_one_clear_error(server: ModelServer, path: str, tmp_path: Path):
     server.serve(path, BODY)
 
     def small_disk() -> None:  # the system refuses a longer file, as a full disk or quota does

@@ -46,11 +46,8 @@ def writing(path: Path) -> Iterator[None]:
 
 def replace_durably(temporary: Path, target: Path) -> None:
     """Give a finished file its name, so that a power cut leaves the old or the new one."""
-    descriptor = os.open(temporary, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with temporary.open("rb+") as file:  # Windows flushes only files opened for writing
+        os.fsync(file.fileno())
     temporary.replace(target)
     # Windows cannot open folders; there the rename itself is all that can be had.
     with suppress(OSError):

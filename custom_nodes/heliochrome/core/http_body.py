@@ -153,7 +153,9 @@ def _explained(error: Exception) -> Exception:
         ("dns error", "the host name is not known"),
         ("ConnectionRefused", "the connection was refused"),
         ("InvalidCertificate", "the server's certificate is not trusted"),
+        ("following redirect", "its redirect leads to plain http or in a circle"),
+        ("Content-Length Header missing", "the server does not say how long the file is"),
     ):
         if mark in text:
             return HttpFailure(reason, reached=False)
-    return HttpFailure(f"no connection ({text.splitlines()[0]})", reached=False)
+    return HttpFailure(text.splitlines()[0], reached="error sending request" not in text)

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from .catalog import SUFFIXES, Catalog, ModelSpec
 from .disk import replace_durably, require_room, writing
 from .errors import BadWeights, ChecksumMismatch
-from .jobs import never_cancel
-from .ledger import hash_file
+from .jobs import Cancel, Progress, never_cancel, no_progress
 from .model_folders import only_one, sweep
 from .verification import contradiction
 from .weights_file import refuse_impostor
 
+_BLOCK_BYTES: Final = 1 << 20
 
-def copy_in(path: Path, spec: ModelSpec, catalog: Catalog, folder: Path) -> tuple[Path, str]:
+
+def copy_in(
+    path: Path,
+    spec: ModelSpec,
+    catalog: Catalog,
+    folder: Path,
+    progress: Progress = no_progress,
+    cancel: Cancel = never_cancel,
+) -> tuple[Path, str]:
     """Copy `path` to `folder`/<model id><suffix>; return that file and its SHA-256 (hex).
 
-    Raises `BadWeights`, `ChecksumMismatch` or `CannotWrite`, and then leaves nothing.
+    `progress` counts bytes. Raises `BadWeights`, `ChecksumMismatch` or `CannotWrite`, and
+    what `cancel` raises; then it leaves nothing.
     """
     if not path.is_file():
         raise BadWeights(f"{path} is not a file. Give the path of the weights.")
@@ -32,13 +42,12 @@ def copy_in(path: Path, spec: ModelSpec, catalog: Catalog, folder: Path) -> tupl
     refuse_impostor(path, str(path))
     require_room(folder, path.stat().st_size)
     target = folder / f"{spec.id}{suffix}"
-    with only_one(folder, spec.id, never_cancel), writing(target):
+    with only_one(folder, spec.id, cancel), writing(target):
         handle, name = tempfile.mkstemp(suffix, f".{spec.id}.import-", folder)
         os.close(handle)
         temporary = Path(name)
         try:
-            shutil.copyfile(path, temporary)
-            digest = hash_file(temporary)
+            digest = _copy(path, temporary, progress, cancel)
             against = contradiction(catalog, spec, suffix, digest)
             if against:
                 raise ChecksumMismatch(
@@ -52,6 +61,19 @@ def copy_in(path: Path, spec: ModelSpec, catalog: Catalog, folder: Path) -> tupl
             temporary.unlink(missing_ok=True)
         sweep(folder, spec.id)
     return target, digest
+
+
+def _copy(source: Path, target: Path, progress: Progress, cancel: Cancel) -> str:
+    """Copy and hash in one pass, so that the digest is of the bytes that were written."""
+    digest, done, total = hashlib.sha256(), 0, source.stat().st_size
+    with source.open("rb") as reader, target.open("wb") as writer:
+        while block := reader.read(_BLOCK_BYTES):
+            cancel()
+            writer.write(block)
+            digest.update(block)
+            done += len(block)
+            progress(done, total)
+    return digest.hexdigest()
 
 
 def _require_loadable(temporary: Path, original: Path) -> None:

@@ -125,7 +125,13 @@ class ModelStore:
             raise ChecksumMismatch(outcome.text)
         return path
 
-    def import_file(self, path: Path, model_id: str) -> Path:
+    def import_file(
+        self,
+        path: Path,
+        model_id: str,
+        progress: Progress = no_progress,
+        cancel: Cancel = never_cancel,
+    ) -> Path:
         """Copy a file the user has into the store; the original is left alone.
 
         Raises `BadWeights` (not a weights file, or torch is installed and it is not a DDColor
@@ -134,7 +140,7 @@ class ModelStore:
         user's word that the file is good.
         """
         spec = self.catalog[model_id]
-        target, digest = copy_in(path, spec, self.catalog, self.download_folder())
+        target, digest = copy_in(path, spec, self.catalog, self.download_folder(), progress, cancel)
         self._ledger.remember_sha256(target, digest)
         if digest not in spec.known_sha256:
             self._ledger.record_first_use(target.name, digest, str(path.resolve()))
