@@ -482,15 +482,38 @@ def test_a_refused_import_leaves_the_model_that_was_there(tmp_path: Path):
     assert path.read_bytes() == BODY
 
 
-def test_import_refuses_what_is_not_ddcolor_where_torch_can_tell(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("w.pth", {"params": {"conv.weight": None}}, r"w\.pth"),
+        ("w.safetensors", b"\x08" + bytes(7) + b"not json", r"w\.safetensors"),
+        ("w.bin", b"\x80\x02not a pickle", r"w\.bin"),
+    ],
+)
+def test_import_refuses_what_is_not_ddcolor_where_torch_can_tell(
+    tmp_path: Path, name: str, content: object, message: str
+):
     torch = pytest.importorskip("torch")
-    pytest.importorskip("heliochrome.arch.checkpoint")
-    original = tmp_path / "w.pth"
-    torch.save({"params": {"conv.weight": torch.zeros(1)}}, original)
-    with pytest.raises(BadWeights) as caught:
+    original = tmp_path / name
+    if isinstance(content, bytes):
+        original.write_bytes(content)
+    else:
+        torch.save({"params": {"conv.weight": torch.zeros(1)}}, original)
+    with pytest.raises(BadWeights, match=message) as caught:
         store_at(tmp_path / "cache").import_file(original, "first")
-    assert ".import-" not in str(caught.value)
-    assert not list((tmp_path / "cache" / "models").glob("*.pth"))
+    assert str(original) in str(caught.value) and ".import-" not in str(caught.value)
+    assert not [p for p in (tmp_path / "cache" / "models").iterdir() if p.suffix != ".lock"]
+
+
+def test_import_takes_a_network_that_loads(tmp_path: Path):
+    torch = pytest.importorskip("torch")
+    from heliochrome.arch import MICRO, DDColor
+
+    original = tmp_path / "w.pth"
+    torch.save({"params": DDColor(MICRO).state_dict()}, original)
+    store = store_at(tmp_path / "cache")
+    assert store.import_file(original, "first").read_bytes() == original.read_bytes()
+    assert store.verify("first").state == "first-use"
 
 
 def test_import_reports_progress(tmp_path: Path):

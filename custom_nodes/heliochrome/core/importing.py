@@ -10,10 +10,11 @@ from typing import Final
 
 from .catalog import SUFFIXES, Catalog, ModelSpec
 from .disk import replace_durably, require_room, writing
-from .errors import BadWeights, ChecksumMismatch
+from .errors import BackendUnavailable, BadWeights, ChecksumMismatch
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .model_folders import only_one, sweep
 from .verification import contradiction
+from .weights import load_network
 from .weights_file import refuse_impostor
 
 _BLOCK_BYTES: Final = 1 << 20
@@ -81,10 +82,8 @@ def _require_loadable(temporary: Path, original: Path) -> None:
     if temporary.suffix == ".onnx":
         return
     try:
-        from ..arch.checkpoint import load_state_dict
-    except ModuleNotFoundError:  # no torch: the digest is all that can be checked
+        load_network(temporary)
+    except BackendUnavailable:  # no torch: the digest is all that can be checked
         return
-    try:
-        load_state_dict(temporary)
     except BadWeights as error:
         raise BadWeights(str(error).replace(str(temporary), str(original))) from error
