@@ -27,9 +27,11 @@ class SpectralConv2d(nn.Module):
         weight = torch.empty(out_channels, in_channels, kernel_size, kernel_size)
         nn.init.kaiming_normal_(weight)
         self.weight_orig = nn.Parameter(weight)
-        fan_in = in_channels * kernel_size**2
-        self.register_buffer("weight_u", F.normalize(torch.randn(out_channels), dim=0))
-        self.register_buffer("weight_v", F.normalize(torch.randn(fan_in), dim=0))
+        # One power iteration, as training would leave it: u^T W v is near the largest value.
+        u = F.normalize(torch.randn(out_channels), dim=0)
+        v = F.normalize(weight.flatten(1).T @ u, dim=0)
+        self.register_buffer("weight_u", F.normalize(weight.flatten(1) @ v, dim=0))
+        self.register_buffer("weight_v", v)
 
     @property
     def weight(self) -> Tensor:

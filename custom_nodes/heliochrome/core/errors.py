@@ -44,4 +44,4 @@ class OutputExists(HeliochromeError):
 
 
 class Cancelled(HeliochromeError):
-    """The user stopped the work. Nothing half-written is left."""
+    """The user stopped the work. No result is half written; a download can go on."""

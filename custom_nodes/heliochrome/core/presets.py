@@ -45,7 +45,7 @@ PORTRAIT: Final = Preset(
     strength=1.0,
     saturation=1.0,
     chroma_guide="joint-bilateral",
-    edge_sigma=12.0,
+    edge_sigma=8.0,
     chroma_limit=80.0,
 )
 BUILDING: Final = Preset(
@@ -56,7 +56,7 @@ BUILDING: Final = Preset(
     strength=1.0,
     saturation=1.0,
     chroma_guide="joint-bilateral",
-    edge_sigma=6.0,
+    edge_sigma=4.0,
     chroma_limit=100.0,
 )
 PRESETS: Final = {preset.id: preset for preset in (PORTRAIT, BUILDING)}

@@ -1,0 +1,88 @@
+"""What a backend is, and how one is chosen."""
+
+from __future__ import annotations
+
+import logging
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final, Protocol
+
+from ..errors import BackendUnavailable, BadSetting
+from ..lab import FloatArray
+
+_log = logging.getLogger("heliochrome")
+
+# name -> the distribution that must be installed; the order is the preference of "auto"
+BACKENDS: Final = {"torch": "torch", "onnxruntime": "onnxruntime"}
+DEVICES: Final = ("auto", "cpu", "cuda")
+ONNX_SUFFIX: Final = ".onnx"
+
+
+class Backend(Protocol):
+    """One loaded network on one device."""
+
+    name: str
+    device: str
+    weight_bytes: int
+
+    def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
+        """(B, 3, H, W) float32 sRGB grey in [0, 1], H and W multiples of 32 -> (B, 2, H, W) a*b*.
+
+        Raises OutOfMemory.
+        """
+        ...
+
+    def activation_bytes(self, batch: int, size: int) -> int:
+        """Bytes needed beside the weights for `batch` squares of `size` pixels a side."""
+        ...
+
+    def close(self) -> None:
+        """Free the network's memory."""
+        ...
+
+
+def usable_backends() -> list[str]:
+    """Backends whose runtime is installed, best first; imports none of them."""
+    return [name for name, module in BACKENDS.items() if find_spec(module)]
+
+
+def open_backend(weights: Path, backend: str = "auto", device: str = "auto") -> Backend:
+    """Load a checkpoint (or an exported .onnx) into a runtime.
+
+    backend: "auto" or a name in BACKENDS; device: one of DEVICES. Raises BadSetting,
+    BackendUnavailable (with what to install) and BadWeights.
+    """
+    if device not in DEVICES:
+        raise BadSetting(f"device must be one of {', '.join(DEVICES)}, got {device!r}.")
+    if backend == "auto":
+        backend = _choose(weights)
+        _log.info("backend: %s (chosen automatically)", backend)
+    if backend not in BACKENDS:
+        raise BadSetting(f"backend must be auto or one of {', '.join(BACKENDS)}, got {backend!r}.")
+    if backend not in usable_backends():
+        raise BackendUnavailable(
+            f"the {backend} backend is not installed: run `pip install {_install_name(backend)}`, "
+            "or choose another backend."
+        )
+    loader = import_module(f".{backend}", __package__)
+    opened: Backend = loader.load(weights, device)
+    return opened
+
+
+def _choose(weights: Path) -> str:
+    usable = usable_backends()
+    if weights.suffix == ONNX_SUFFIX:
+        return "onnxruntime"
+    if "torch" in usable:
+        return "torch"
+    if "onnxruntime" in usable:
+        return "onnxruntime"
+    raise BackendUnavailable(
+        "no runtime is installed: expected PyTorch or ONNX Runtime. "
+        f"Run `pip install {_install_name('torch')}`."
+    )
+
+
+def _install_name(backend: str) -> str:
+    return '"heliochrome[torch]"' if backend == "torch" else backend

@@ -1,0 +1,68 @@
+"""PyTorch: folded network, channels_last, inference mode. Opened by `open_backend` only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import torch
+
+from ...arch import FoldedDDColor
+from ..errors import BackendUnavailable, OutOfMemory
+from ..lab import FloatArray
+from ..weights import load_network
+
+# Peak bytes per input pixel for the tiny network on CPU, benchmarks/results/colorize.json;
+# the large network's stages are twice as wide.
+_BYTES_PER_PIXEL: Final = 1100
+
+
+class TorchBackend:
+    """See `base.Backend`. float32 on every device."""
+
+    name = "torch"
+
+    def __init__(self, net: FoldedDDColor, device: str) -> None:
+        self.device = device
+        self._dims = net.config.dims
+        self._net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.weight_bytes = sum(t.nbytes for t in net.state_dict().values())
+
+    def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
+        try:
+            with torch.inference_mode():
+                image = torch.from_numpy(gray_rgb).to(self.device)
+                ab = self._net(image.contiguous(memory_format=torch.channels_last))
+                found: FloatArray = ab.float().cpu().numpy()
+        except (MemoryError, RuntimeError) as error:
+            raise _as_out_of_memory(error, gray_rgb.shape) from error
+        return found
+
+    def activation_bytes(self, batch: int, size: int) -> int:
+        return batch * size * size * _BYTES_PER_PIXEL * self._dims[0] // 96
+
+    def close(self) -> None:
+        self._net.to("meta")
+
+
+def load(weights: Path, device: str) -> TorchBackend:
+    """Raises BadWeights, BackendUnavailable."""
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise BackendUnavailable(
+            "device cuda was asked for, but PyTorch finds no usable NVIDIA GPU on this machine: "
+            "use --device cpu, or install the driver and a CUDA build of PyTorch."
+        )
+    return TorchBackend(FoldedDDColor(load_network(weights)), device)
+
+
+def _as_out_of_memory(error: Exception, shape: tuple[int, ...]) -> Exception:
+    """PyTorch reports a full CPU as a plain RuntimeError; anything else stays what it is."""
+    full = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    if not full and "can't allocate memory" not in str(error):
+        return error
+    return OutOfMemory(
+        f"not enough memory to run the network at {shape[3]}x{shape[2]}: choose a smaller size, "
+        "or close other programs."
+    )

@@ -1,0 +1,90 @@
+"""Write the folded network as ONNX, with dynamic height and width."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from .errors import BackendUnavailable, OutputExists
+from .presets import MAX_SIZE, SIZE_STEP
+
+INPUT_NAME: Final = "gray_rgb"
+OUTPUT_NAME: Final = "ab"
+OPSET: Final = 18
+
+
+def export_command(weights: Path) -> str:
+    """The command line that makes the .onnx file beside `weights`."""
+    return f"heliochrome export {weights}"
+
+
+def export_onnx(weights: Path, target: Path, *, overwrite: bool = False) -> Path:
+    """Export a checkpoint to one ONNX file: (1, 3, 32h, 32w) float32 -> (1, 2, 32h, 32w).
+
+    Raises BadWeights, OutputExists, BackendUnavailable (what to install). Writes to a
+    temporary file and renames it.
+    """
+    if target.exists() and not overwrite:
+        raise OutputExists(f"{target} is already there: pass --overwrite to replace it.")
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+        import torch
+    except ModuleNotFoundError as error:
+        raise BackendUnavailable(
+            f'exporting to ONNX needs {error.name}: run `pip install "heliochrome[torch]"`.'
+        ) from error
+    from ..arch import FoldedDDColor
+    from .weights import load_network
+
+    net = FoldedDDColor(load_network(weights))
+    most = MAX_SIZE // SIZE_STEP
+    height, width = torch.export.Dim("h", min=1, max=most), torch.export.Dim("w", min=1, max=most)
+    # Two different sides that are no special case, so that nothing is specialised to them.
+    example = torch.zeros(1, 3, 5 * SIZE_STEP, 7 * SIZE_STEP)
+    with _quiet():
+        program = torch.onnx.export(
+            net,
+            (example,),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=[INPUT_NAME],
+            output_names=[OUTPUT_NAME],
+            dynamic_shapes=({2: SIZE_STEP * height, 3: SIZE_STEP * width},),
+            external_data=False,
+            verbose=False,
+        )
+    assert program is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        program.save(temporary, external_data=False)
+        temporary.chmod(0o644)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return target
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter talks about its own inner workings; a failure still raises."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

@@ -1,0 +1,86 @@
+"""Checkpoint file -> network. Reads official .pth / .bin / .pt and .safetensors files."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .errors import BackendUnavailable, BadWeights
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from ..arch import DDColor
+
+CHECKPOINT_SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
+_WRAPPERS: Final = ("params", "params_ema", "state_dict")
+
+
+def load_network(path: Path) -> DDColor:
+    """A DDColor whose size follows from the tensors, in eval mode, float32.
+
+    Raises BadWeights (names the key that is missing, extra or misshapen),
+    BackendUnavailable without PyTorch.
+    """
+    state = load_state_dict(path)
+    from ..arch import DDColor, StateDictError
+
+    try:
+        return DDColor.from_state_dict(state).float()
+    except StateDictError as error:
+        raise BadWeights(
+            f"{path} cannot be loaded as DDColor: {error} Use an official DDColor checkpoint: "
+            "`heliochrome models list` names them."
+        ) from error
+
+
+def load_state_dict(path: Path) -> dict[str, Tensor]:
+    """Tensors by name from a raw or {"params": ...} checkpoint. Nothing in the file is executed."""
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise BackendUnavailable(
+            f'reading {path.name} needs PyTorch: run `pip install "heliochrome[torch]"`, '
+            "or use a model exported to .onnx."
+        ) from error
+    if path.suffix not in CHECKPOINT_SUFFIXES:
+        raise BadWeights(
+            f"{path}: expected a checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}), got {path.suffix!r}."
+        )
+    try:
+        if path.suffix == ".safetensors":
+            from safetensors import SafetensorError
+            from safetensors.torch import load_file
+
+            try:
+                tensors: dict[str, Tensor] = load_file(path)
+                return tensors
+            except SafetensorError as error:
+                raise BadWeights(_unreadable(path, error)) from error
+        found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=None)
+    except FileNotFoundError as error:
+        raise BadWeights(f"{path}: there is no such file.") from error
+    except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, OSError) as error:
+        raise BadWeights(_unreadable(path, error)) from error
+    for wrapper in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+            break
+    if not isinstance(found, Mapping) or not all(
+        isinstance(v, torch.Tensor) for v in found.values()
+    ):
+        raise BadWeights(
+            f"{path}: expected a state dict of tensors, got {type(found).__name__}. "
+            "Use an official DDColor checkpoint."
+        )
+    return dict(found)
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return (
+        f"{path} is not a readable checkpoint ({reason}). It is damaged, incomplete, or holds "
+        "more than tensors: get it again with `heliochrome models get`."
+    )

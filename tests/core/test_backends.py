@@ -1,0 +1,139 @@
+"""Both runtimes on one exported model; what goes wrong is said in one message."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+import micro
+from heliochrome.core.backends import open_backend
+from heliochrome.core.errors import BackendUnavailable, BadSetting, BadWeights, OutputExists
+from heliochrome.core.export import OPSET, export_onnx
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = micro.save(tmp_path_factory.mktemp("model") / "micro.pth")
+    export_onnx(path, path.with_suffix(".onnx"))
+    return path
+
+
+def grey(batch: int, height: int, width: int) -> np.ndarray:
+    plane = np.random.default_rng(1).random((batch, 1, height, width), np.float32)
+    return np.repeat(plane, 3, axis=1)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (64, 512), (256, 256), (352, 160)])
+def test_both_backends_equal_the_network(checkpoint: Path, height: int, width: int) -> None:
+    x = grey(1, height, width)
+    with torch.inference_mode():
+        truth = micro.micro_network()(torch.from_numpy(x)).numpy()
+    for name in ("torch", "onnxruntime"):
+        backend = open_backend(checkpoint, name, "cpu")
+        assert (backend.name, backend.device) == (name, "cpu")
+        assert backend.weight_bytes > 1_000_000
+        assert backend.activation_bytes(2, 512) == 2 * backend.activation_bytes(1, 512) > 0
+        ab = backend.predict_ab(x)
+        assert ab.dtype == np.float32 and ab.shape == (1, 2, height, width)
+        assert np.abs(ab - truth).max() <= 3e-4
+        backend.close()
+
+
+def test_auto_takes_torch_for_a_checkpoint_and_onnx_for_an_export(checkpoint: Path) -> None:
+    assert open_backend(checkpoint).name == "torch"
+    assert open_backend(checkpoint.with_suffix(".onnx")).name == "onnxruntime"
+
+
+def test_export_is_one_file_of_the_stated_opset_and_is_not_overwritten(checkpoint: Path) -> None:
+    target = checkpoint.with_suffix(".onnx")
+    model = onnx.load(target)
+    assert [entry.version for entry in model.opset_import if not entry.domain] == [OPSET]
+    assert sorted(path.name for path in target.parent.iterdir()) == ["micro.onnx", "micro.pth"]
+    with pytest.raises(OutputExists, match="--overwrite"):
+        export_onnx(checkpoint, target)
+
+
+def _text(path: Path) -> None:
+    path.write_text("<html>404</html>")
+
+
+def _cut(path: Path) -> None:
+    micro.save(path)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _list(path: Path) -> None:
+    torch.save([1, 2, 3], path)
+
+
+def _code(path: Path) -> None:
+    torch.save({"params": os.system}, path)
+
+
+def _other_network(path: Path) -> None:
+    torch.save({"params": {"conv.weight": torch.zeros(3, 3)}}, path)
+
+
+def _missing(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+@pytest.mark.parametrize(
+    "make", [_text, _cut, _empty, _list, _code, _other_network, _missing], ids=lambda f: f.__name__
+)
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors", ".bin"])
+def test_what_is_no_checkpoint_is_refused(
+    tmp_path: Path, make: Callable[[Path], None], suffix: str
+) -> None:
+    path = tmp_path / f"model{suffix}"
+    make(path)
+    with pytest.raises(BadWeights, match="model") as refused:
+        open_backend(path, "torch", "cpu")
+    assert "\n" not in str(refused.value)
+
+
+def test_onnxruntime_says_how_to_export(tmp_path: Path) -> None:
+    path = micro.save(tmp_path / "micro.safetensors")
+    with pytest.raises(BackendUnavailable, match="heliochrome export"):
+        open_backend(path, "onnxruntime", "cpu")
+    _text(path.with_suffix(".onnx"))
+    with pytest.raises(BadWeights, match="export it again"):
+        open_backend(path, "onnxruntime", "cpu")
+    os.utime(path.with_suffix(".onnx"), (1, 1))
+    with pytest.raises(BackendUnavailable, match="older than"):
+        open_backend(path, "onnxruntime", "cpu")
+
+
+def test_unknown_names_are_refused(checkpoint: Path) -> None:
+    with pytest.raises(BadSetting, match="backend must be"):
+        open_backend(checkpoint, "caffe")
+    with pytest.raises(BadSetting, match="device must be"):
+        open_backend(checkpoint, "torch", "tpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
+def test_a_missing_gpu_is_said(checkpoint: Path) -> None:
+    for backend in ("torch", "onnxruntime"):
+        with pytest.raises(BackendUnavailable, match="cuda was asked for"):
+            open_backend(checkpoint, backend, "cuda")
+
+
+def test_importing_heliochrome_is_quick_and_loads_no_runtime() -> None:
+    probe = (
+        "import sys, heliochrome.core.backends, heliochrome.cli, heliochrome.core.store;"
+        "heavy = {'torch', 'onnxruntime', 'pyvips', 'tifffile', 'obstore', 'safetensors'};"
+        "assert not heavy & set(sys.modules), heavy & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", probe], check=True)
