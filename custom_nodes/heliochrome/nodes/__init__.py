@@ -1,0 +1,28 @@
+"""The ComfyUI nodes. Only this package imports comfy*, folder_paths and server."""
+
+from __future__ import annotations
+
+from comfy_api.latest import ComfyExtension, io
+
+from .colorize import HeliochromeColorize
+from .ddcolorize import DDColorColorize
+from .load import HeliochromeLoadDDColor
+from .models import register_folder
+from .preview import HeliochromeWarmTonePreview
+from .save import HeliochromeSavePhoto
+
+__all__ = ["HeliochromeExtension"]
+
+
+class HeliochromeExtension(ComfyExtension):
+    """What the host registers; node ids are permanent, graphs in the wild use them."""
+
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        register_folder()
+        return [
+            DDColorColorize,
+            HeliochromeLoadDDColor,
+            HeliochromeColorize,
+            HeliochromeWarmTonePreview,
+            HeliochromeSavePhoto,
+        ]

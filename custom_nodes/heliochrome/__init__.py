@@ -1,0 +1,31 @@
+"""Heliochrome gives old photographs their colour back.
+
+This folder is a ComfyUI node pack and an importable Python package at once, so
+nothing is imported here that the host, torch or NumPy would have to provide.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from .version import __version__
+
+if TYPE_CHECKING:
+    from .nodes import HeliochromeExtension
+
+__all__ = ["WEB_DIRECTORY", "__version__", "comfy_entrypoint"]
+
+WEB_DIRECTORY: Final = "./web"
+
+
+async def comfy_entrypoint() -> HeliochromeExtension:
+    """Give ComfyUI our nodes; called once by the host, which provides `comfy_api`."""
+    import logging
+
+    try:
+        from .nodes import HeliochromeExtension
+    except Exception:
+        # The host logs only str(error), which does not say where.
+        logging.getLogger("heliochrome").exception("The Heliochrome nodes could not be loaded")
+        raise
+    return HeliochromeExtension()

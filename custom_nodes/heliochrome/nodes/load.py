@@ -1,0 +1,76 @@
+"""The node that picks a DDColor model and how to run it."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..core.backends import BACKENDS, DEVICES
+from ..core.presets import DEFAULT_MODEL
+from .choice import check_choice
+from .models import AUTO, ModelChoice, WarmTonePreview, choices, find, fingerprint
+from .schema import ModelSocket, schema
+from .sessions import sessions
+
+
+class HeliochromeLoadDDColor(io.ComfyNode):
+    """model name -> HELIOCHROME_MODEL, opened once so that a bad file is reported here."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        return schema(
+            node_id="HeliochromeLoadDDColor",
+            display_name="Load DDColor Model",
+            description="Opens a DDColor model from models/ddcolor or the Heliochrome cache.",
+            search_aliases=["ddcolor", "colorize", "上色", "加载模型"],
+            inputs=[
+                io.Combo.Input(
+                    "model",
+                    options=choices(),
+                    default=DEFAULT_MODEL,
+                    tooltip="ddcolor_v2 suits most photographs, ddcolor_artistic is more vivid, "
+                    "ddcolor_v1 is small and quick.",
+                ),
+                io.Combo.Input(
+                    "backend",
+                    options=[AUTO, *BACKENDS],
+                    default=AUTO,
+                    tooltip="What runs the network. auto takes the one that fits the model file.",
+                ),
+                io.Combo.Input(
+                    "device",
+                    options=list(DEVICES),
+                    default=AUTO,
+                    tooltip="Where the network runs. auto follows ComfyUI.",
+                ),
+                io.Boolean.Input(
+                    "preview",
+                    default=False,
+                    optional=True,
+                    tooltip="Work without a model: the picture becomes a warm-tone preview, "
+                    "which is not colourisation and is marked so.",
+                ),
+            ],
+            outputs=[
+                ModelSocket.Output(
+                    "ddcolor",
+                    display_name="ddcolor",
+                    tooltip="The model, for Colourise Photo.",
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, model: str | None = None) -> bool | str:
+        return check_choice("model", model, choices())
+
+    @classmethod
+    def fingerprint_inputs(cls, model: str | None = None, **others: object) -> str:
+        return fingerprint(model)
+
+    @classmethod
+    def execute(cls, model: str, backend: str, device: str, preview: bool = False) -> io.NodeOutput:
+        if preview:
+            return io.NodeOutput(WarmTonePreview())
+        choice = ModelChoice(model, find(model), backend, device)
+        sessions.open(choice)
+        return io.NodeOutput(choice)

@@ -1,0 +1,99 @@
+"""Which models the nodes offer and where they lie on this host."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import folder_paths
+
+from ..core.catalog import SUFFIXES
+from ..core.errors import ModelNotFound
+from ..core.store import ModelStore
+
+FOLDER: Final = "ddcolor"
+AUTO: Final = "auto"  # the backend or device that fits best
+
+_PREVIEW_HINT: Final = (
+    "Until then, the `preview` switch of this node gives a warm-tone preview (not colourisation). "
+    "没有模型时，可打开本节点的 preview（预览）开关，先看暖色预览（不是上色）。"
+)
+
+
+@dataclass(frozen=True)
+class ModelChoice:
+    """A DDColor model on this machine and how to run it; what a HELIOCHROME_MODEL socket carries.
+
+    name: catalogue id, or the name of a file below models/ddcolor. path: its weights.
+    """
+
+    name: str
+    path: Path
+    backend: str
+    device: str
+
+
+@dataclass(frozen=True)
+class WarmTonePreview:
+    """What a HELIOCHROME_MODEL socket carries when the user asked for a preview without a model."""
+
+
+def register_folder() -> None:
+    """Make models/ddcolor known to the host, beside folders from extra_model_paths.yaml."""
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+
+
+def store() -> ModelStore:
+    """The store over the user's folders, those of the host, and the cache."""
+    folders = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
+    return ModelStore.from_environ(extra_folders=folders)
+
+
+def choices() -> list[str]:
+    """Catalogue ids, then other model files in models/ddcolor by their name."""
+    known = store().catalog.models
+    files = (Path(name) for name in folder_paths.get_filename_list(FOLDER))
+    own = [
+        file.as_posix()
+        for file in files
+        if file.suffix in SUFFIXES and file.parts[0].removesuffix(file.suffix) not in known
+    ]
+    return [*known, *own]
+
+
+def find(name: str) -> Path:
+    """The weights of a model that `choices` gave.
+
+    Raises ModelNotFound, whose one message names the model, the folders searched, the
+    command that gets it and the preview switch.
+    """
+    if name in store().catalog.models:
+        try:
+            return store().find(name)
+        except ModelNotFound as missing:
+            raise ModelNotFound(f"{missing} {_PREVIEW_HINT}") from missing
+    path = folder_paths.get_full_path(FOLDER, name)
+    if path is None:
+        folders = ", ".join(folder_paths.get_folder_paths(FOLDER))
+        raise ModelNotFound(
+            f"The model file {name} is not in {folders}. Choose another model. {_PREVIEW_HINT}"
+        )
+    return Path(path)
+
+
+def fingerprint(name: str | None) -> str:
+    """Changes when the file behind a model changes, so that the host runs the node again.
+
+    A digest, because the host writes it into every saved picture and a path is nobody's
+    business. The host leaves linked inputs out: their name is None, the link itself counts.
+    """
+    if name is None:
+        return "linked"
+    try:
+        path = find(name)
+        state = path.stat()
+    except (ModelNotFound, OSError):
+        return "missing"
+    return hashlib.sha256(f"{path}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()

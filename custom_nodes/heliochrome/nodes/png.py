@@ -1,0 +1,72 @@
+"""PNG files that carry the host's graph and our provenance; whole or not there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from ..core.disk import replace_durably
+
+_XMP_KEYWORD: Final = "XML:com.adobe.xmp"  # XMP Specification Part 3, 1.1.5
+_COMPRESSION: Final = 4  # as ComfyUI's own Save Image
+
+
+@dataclass(frozen=True)
+class PngName:
+    """`stem_00001_suffix.png` in a folder; the host counts on from the number it finds there."""
+
+    folder: Path
+    stem: str
+    suffix: str
+
+    def numbered(self, counter: int) -> Path:
+        return self.folder / f"{self.stem}_{counter:05}_{self.suffix}.png"
+
+
+def save_png(
+    name: PngName,
+    counter: int,
+    pixels: npt.NDArray[np.uint8],
+    texts: Mapping[str, str],
+    xmp: bytes,
+) -> tuple[Path, int]:
+    """Write (H, W, 3 or 4) pixels under the first free number from `counter` on.
+
+    Gives the path and its number. Never overwrites, also not what another process saves
+    meanwhile. Raises OSError; then nothing is left behind.
+    """
+    metadata = PngInfo()
+    for key, value in texts.items():
+        metadata.add_text(key, value)
+    metadata.add_itxt(_XMP_KEYWORD, xmp.decode("utf-8"))
+    temporary = name.folder / f".{uuid.uuid4().hex}.part"
+    try:
+        with temporary.open("xb") as file:
+            Image.fromarray(pixels).save(
+                file, format="PNG", pnginfo=metadata, compress_level=_COMPRESSION
+            )
+        path, number = _take(name, counter)
+        replace_durably(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path, number
+
+
+def _take(name: PngName, counter: int) -> tuple[Path, int]:
+    """Claim the first free number by creating its file."""
+    while True:
+        path = name.numbered(counter)
+        try:
+            path.touch(exist_ok=False)
+        except FileExistsError:
+            counter += 1
+        else:
+            return path, counter

@@ -1,0 +1,89 @@
+// Shows what the nodes changed for the user, and lets a preset set the values beside it.
+import { app } from "../../../scripts/app.js";
+import { api } from "../../../scripts/api.js";
+
+const NOTICE_EVENT = "heliochrome.notice"; // as in nodes/host.py
+const OUR_NODES = /^(Heliochrome|DDColor-ddcolorize$)/;
+const PRESET_NODE = "HeliochromeColorize";
+const TOAST_MS = 8000;
+// The name the frontend gives to its text-on-node widget; it never takes the text away itself.
+const TEXT_WIDGET = "$$node-text-preview";
+
+let texts = {}; // {language: locales/<language>/main.json, with nodeDefs.json in it}
+const linesByNode = new Map(); // node id -> the notices of this run
+
+async function loadTexts() {
+  const response = await api.fetchApi("/i18n");
+  if (!response.ok) return;
+  texts = await response.json();
+}
+
+function language() {
+  return app.extensionManager.setting.get("Comfy.Locale");
+}
+
+function showNotice({ detail: { node_id: nodeId, code, text } }) {
+  const ours = (texts[language()] ?? texts.en)?.heliochrome;
+  const line = ours?.notices?.[code] ?? text;
+  const lines = [...(linesByNode.get(nodeId) ?? []), line];
+  linesByNode.set(nodeId, lines);
+  // The server has put the English text on the node; put the user's language there.
+  api.dispatchCustomEvent("progress_text", { nodeId, text: lines.join("\n") });
+  app.extensionManager.toast.add({
+    severity: "warn",
+    summary: ours?.title ?? "Heliochrome",
+    detail: line,
+    life: TOAST_MS,
+  });
+}
+
+function forgetNotices() {
+  for (const nodeId of linesByNode.keys()) {
+    const node = app.graph.getNodeById(nodeId);
+    const index = node?.widgets?.findIndex((widget) => widget.name === TEXT_WIDGET) ?? -1;
+    if (index >= 0) {
+      node.widgets[index].onRemove?.();
+      node.widgets.splice(index, 1);
+      node.setDirtyCanvas(true);
+    }
+  }
+  linesByNode.clear();
+}
+
+// The frontend translates the names of widgets but not the choices in them.
+function translateChoices(node) {
+  for (const widget of node.widgets ?? []) {
+    if (widget.type !== "combo") continue;
+    widget.options.getOptionLabel = (value) => {
+      const inputs = texts[language()]?.nodeDefs?.[node.comfyClass]?.inputs;
+      return inputs?.[widget.name]?.options?.[value] ?? value ?? "";
+    };
+  }
+}
+
+function letPresetSetValues(node) {
+  const preset = node.widgets.find((widget) => widget.name === "preset");
+  const values = node.constructor.nodeData.input.required.preset[1].heliochrome_presets;
+  const chosen = preset.callback;
+  preset.callback = function (name, ...rest) {
+    chosen?.call(this, name, ...rest);
+    for (const widget of node.widgets) {
+      const value = values[name]?.[widget.name];
+      if (value !== undefined) widget.value = value;
+    }
+    node.setDirtyCanvas(true);
+  };
+}
+
+app.registerExtension({
+  name: "heliochrome",
+  async setup() {
+    api.addEventListener(NOTICE_EVENT, showNotice);
+    api.addEventListener("execution_start", forgetNotices);
+    await loadTexts();
+  },
+  nodeCreated(node) {
+    if (OUR_NODES.test(node.comfyClass)) translateChoices(node);
+    if (node.comfyClass === PRESET_NODE) letPresetSetValues(node);
+  },
+});

@@ -1,0 +1,113 @@
+"""Every node, input and output is documented in both languages; read from the source, no host."""
+
+from __future__ import annotations
+
+import ast
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
+
+
+@dataclass(frozen=True)
+class Declared:
+    """A node as its source declares it. inputs and outputs: the names a user sees."""
+
+    id: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    texts: tuple[str | None, ...]
+
+
+def keyword(call: ast.Call, name: str) -> str | None:
+    values = [item.value for item in call.keywords if item.arg == name]
+    return ast.literal_eval(values[0]) if values else None
+
+
+def declared(node: ast.ClassDef) -> Declared:
+    calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
+    calls.sort(key=lambda call: (call.lineno, call.col_offset))  # in the order of the source
+    of = {
+        kind: [
+            call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == kind
+        ]
+        for kind in ("Input", "Output")
+    }
+    (schema,) = (
+        call for call in calls if isinstance(call.func, ast.Name) and call.func.id == "schema"
+    )
+    tooltips = [keyword(call, "tooltip") for call in of["Input"] + of["Output"]]
+    return Declared(
+        id=keyword(schema, "node_id") or "",
+        inputs=tuple(ast.literal_eval(call.args[0]) for call in of["Input"]),
+        outputs=tuple(keyword(call, "display_name") or "" for call in of["Output"]),
+        texts=(keyword(schema, "display_name"), keyword(schema, "description"), *tooltips),
+    )
+
+
+def all_declared() -> list[Declared]:
+    classes = [
+        node
+        for path in sorted((PACK / "nodes").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(node, ast.ClassDef) and any(ast.unparse(b) == "io.ComfyNode" for b in node.bases)
+    ]
+    return [declared(node) for node in classes]
+
+
+NODES = all_declared()
+each = pytest.mark.parametrize("node", NODES, ids=lambda node: node.id)
+
+
+def test_all_nodes_are_found_under_their_permanent_ids() -> None:
+    assert {node.id for node in NODES} == {
+        "DDColor-ddcolorize",
+        "HeliochromeLoadDDColor",
+        "HeliochromeColorize",
+        "HeliochromeWarmTonePreview",
+        "HeliochromeSavePhoto",
+    }
+
+
+@each
+def test_english_texts_are_in_the_schema(node: Declared) -> None:
+    assert len(node.texts) == 2 + len(node.inputs) + len(node.outputs)
+    assert all(node.texts)
+
+
+@each
+def test_chinese_texts_are_in_the_locale(node: Declared) -> None:
+    locale = json.loads((PACK / "locales" / "zh" / "nodeDefs.json").read_text("utf-8"))
+    assert set(locale) == {other.id for other in NODES}
+    texts = locale[node.id]
+    assert texts["display_name"]
+    assert texts["description"]
+    assert list(texts["inputs"]) == list(node.inputs)
+    assert list(texts.get("outputs", {})) == [str(index) for index in range(len(node.outputs))]
+    for item in (*texts["inputs"].values(), *texts.get("outputs", {}).values()):
+        assert item["name"]
+        assert item["tooltip"]
+
+
+@each
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help_page_names_every_input_and_output(node: Declared, language: str) -> None:
+    path = PACK / "web" / "docs" / node.id / f"{language}.md"
+    assert not path.is_symlink(), "the host serves real files only"
+    page = path.read_text("utf-8")
+    missing = [name for name in (*node.inputs, *node.outputs) if f"| `{name}`" not in page]
+    assert missing == []
+
+
+def test_notices_are_translated() -> None:
+    notices = [
+        json.loads((PACK / "locales" / language / "main.json").read_text("utf-8"))["heliochrome"][
+            "notices"
+        ]
+        for language in ("en", "zh")
+    ]
+    assert set(notices[0]) == set(notices[1])
+    assert all(text for language in notices for text in language.values())
