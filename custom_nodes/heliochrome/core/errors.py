@@ -43,5 +43,9 @@ class OutputExists(HeliochromeError):
     """The destination is already there, or is the input itself."""
 
 
+class OutputFailed(HeliochromeError):
+    """The result could not be stored: the disk is full or the folder cannot be written to."""
+
+
 class Cancelled(HeliochromeError):
     """The user stopped the work. No result is half written; a download can go on."""

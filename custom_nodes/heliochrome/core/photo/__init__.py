@@ -1,0 +1,19 @@
+"""Photographs in and out, with nothing lost on the way: the only door to image files."""
+
+from __future__ import annotations
+
+from .model import SUFFIXES, Metadata, Photo, PhotoFormat, default_suffix, format_of_suffix
+from .read import MAX_PIXELS, read_photo
+from .write import write_photo
+
+__all__ = [
+    "MAX_PIXELS",
+    "SUFFIXES",
+    "Metadata",
+    "Photo",
+    "PhotoFormat",
+    "default_suffix",
+    "format_of_suffix",
+    "read_photo",
+    "write_photo",
+]

@@ -1,0 +1,80 @@
+"""Pixels into a file format with libvips, without any metadata."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+
+from .model import BitDepth, PhotoFormat, Pixels, full_scale
+from .profiles import DTYPES
+
+JPEG_QUALITY: Final = 95
+WEBP_QUALITY: Final = 95
+# A classic TIFF ends at 4 GiB; this leaves room for tables and for deflate finding nothing.
+_CLASSIC_TIFF: Final = 3_900_000_000
+_STRIP: Final = 1 << 24
+LARGEST_SIDE: Final[dict[PhotoFormat, int]] = {"jpeg": 65_500, "webp": 16_383}
+
+_OPTIONS: Final[dict[PhotoFormat, dict[str, Any]]] = {
+    "jpeg": {"Q": JPEG_QUALITY, "subsample_mode": "off", "optimize_coding": True},
+    "png": {"compression": 6, "filter": "paeth"},
+    "tiff": {"compression": "deflate", "predictor": "horizontal"},
+    "webp": {"Q": WEBP_QUALITY, "smart_subsample": True, "exact": True},
+}
+
+
+def encode(
+    file: BinaryIO, pixels: Pixels, alpha: Pixels | None, name: PhotoFormat, *, lossless: bool
+) -> None:
+    """Write (H, W, 3) `pixels` and (H, W) `alpha` of the same type to the start of `file`.
+
+    lossless matters to WebP. Raises pyvips.Error, also when the disk is full.
+    """
+    import pyvips
+
+    image = _image(pixels)
+    if alpha is not None:
+        image = image.bandjoin(_image(alpha[..., np.newaxis]))
+    options = dict(_OPTIONS[name])
+    if name == "webp" and lossless:
+        options["lossless"] = True
+    if name == "tiff":
+        values = pixels.nbytes + (alpha.nbytes if alpha is not None else 0)
+        options["bigtiff"] = values > _CLASSIC_TIFF
+    os.lseek(file.fileno(), 0, os.SEEK_SET)
+    target = pyvips.Target.new_to_descriptor(file.fileno())
+    pyvips.Operation.call(f"{name}save_target", image, target, keep="none", **options)
+
+
+def to_depth(values: Pixels, depth: BitDepth) -> Pixels:
+    """The same codes at `depth` bits: 8 to 16 is exact, 16 to 8 rounds. Works in strips."""
+    dtype = np.dtype(DTYPES[depth])
+    if values.dtype == dtype:
+        return values
+    if depth == 16:
+        return values.astype(np.uint16) * np.uint16(257)
+    result: Pixels = np.empty(values.shape, dtype)
+    rows = max(1, _STRIP // max(values[:1].size, 1))
+    for top in range(0, len(values), rows):
+        result[top : top + rows] = (values[top : top + rows].astype(np.uint32) + 128) // 257
+    return result
+
+
+def flattened(pixels: Pixels, alpha: Pixels) -> Pixels:
+    """`pixels` on white paper where `alpha` is transparent, for formats without alpha."""
+    top = full_scale(pixels.dtype)
+    cover = alpha[..., np.newaxis].astype(np.float32) / top
+    return np.rint(pixels * cover + top * (1 - cover)).astype(pixels.dtype)
+
+
+def _image(values: Pixels) -> Any:
+    import pyvips
+
+    height, width, bands = values.shape
+    wide = values.dtype == np.uint16
+    image = pyvips.Image.new_from_memory(
+        np.ascontiguousarray(values).data, width, height, bands, "ushort" if wide else "uchar"
+    )
+    return image.copy(interpretation="rgb16" if wide else "srgb")

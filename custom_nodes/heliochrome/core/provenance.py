@@ -1,0 +1,210 @@
+"""Says in the file itself that its colours are not the camera's, and what made them.
+
+Written as XMP: IPTC's DigitalSourceType for machines that sort pictures, an xmpMM:History
+event for people who open the file's history, and our own namespace for the full record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final, Literal
+from xml.dom.minidom import Attr, Element
+
+from ..version import SOFTWARE
+from .errors import BadImage, BadSetting
+from .xmp import (
+    RDF,
+    XMLNS,
+    MalformedXmp,
+    Packet,
+    children,
+    is_named,
+    is_property,
+    items,
+    legal,
+    value_of,
+)
+
+Kind = Literal["colorization", "preview"]
+Parameter = str | int | float | bool
+
+# IPTC Digital Source Type NewsCodes, http://cv.iptc.org/newscodes/digitalsourcetype/ (2024-10-23).
+_NEWSCODES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
+SOURCE_TYPES: Final[Mapping[Kind, str]] = {
+    # "Edited using Generative AI: augmentation, correction or enhancement using a Generative AI
+    # model". The light is a real capture, and a model trained on other pictures makes up the
+    # colours. Not trainedAlgorithmicMedia, which says that all of it is made up; and not
+    # algorithmicallyEnhanced, whose changes leave "the main content" as it was.
+    "colorization": _NEWSCODES + "compositeWithTrainedAlgorithmicMedia",
+    # "Modification or correction by algorithm without changing the main content, initiated or
+    # configured by a human". A fixed tone curve; nothing trained takes part.
+    "preview": _NEWSCODES + "algorithmicallyEnhanced",
+}
+
+NAMESPACE: Final = "urn:heliochrome:provenance:1.0/"
+IPTC_EXTENSION: Final = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
+MEDIA_MANAGEMENT: Final = "http://ns.adobe.com/xap/1.0/mm/"
+EVENT: Final = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How a picture came by its colours.
+
+    model and model_sha256: the model's id and its file's digest; None for a preview.
+    parameters: the settings used; floats must be finite. notices: what was changed for the
+    user, in sentences. when: aware. Raises BadSetting.
+    """
+
+    kind: Kind
+    model: str | None
+    model_sha256: str | None
+    parameters: Mapping[str, Parameter]
+    notices: tuple[str, ...]
+    when: datetime
+    software: str = field(default=SOFTWARE)
+
+    def __post_init__(self) -> None:
+        if self.kind not in SOURCE_TYPES:
+            raise BadSetting(f"Expected kind to be one of {list(SOURCE_TYPES)}, not {self.kind!r}.")
+        if self.when.tzinfo is None:
+            raise BadSetting("Expected a time with a time zone; use datetime.now(timezone.utc).")
+
+
+def to_xmp(provenance: Provenance, existing: bytes | None) -> bytes:
+    """A packet that says `provenance` and keeps every property of `existing`.
+
+    An earlier DigitalSourceType is kept in our namespace and named in the history; an earlier
+    record of ours is replaced, its history event stays. Raises BadImage if `existing` cannot
+    be parsed.
+    """
+    try:
+        packet = Packet(existing)
+    except MalformedXmp as error:
+        raise BadImage(f"Expected XMP that can be added to, but {error}. Leave it out.") from error
+    previous = _take_previous(packet)
+    _take_ours(packet)
+    ours = packet.add_description({"Iptc4xmpExt": IPTC_EXTENSION, "heliochrome": NAMESPACE})
+    source_type = SOURCE_TYPES[provenance.kind]
+    packet.append(ours, IPTC_EXTENSION, "Iptc4xmpExt:DigitalSourceType", source_type)
+    for name, text in (
+        ("Kind", provenance.kind),
+        ("Model", provenance.model),
+        ("ModelSHA256", provenance.model_sha256),
+        ("Parameters", _json(provenance.parameters)),
+        ("Software", provenance.software),
+        ("When", provenance.when.isoformat()),
+    ):
+        if text is not None:
+            packet.append(ours, NAMESPACE, f"heliochrome:{name}", text)
+    _append_array(packet, ours, "Notices", provenance.notices)
+    _append_array(packet, ours, "PreviousDigitalSourceTypes", previous)
+    _append_event(packet, provenance, previous)
+    return packet.to_bytes()
+
+
+def from_xmp(packet: bytes) -> Provenance | None:
+    """The record that `to_xmp` wrote; None if there is none or it cannot be understood."""
+    try:
+        parsed = Packet(packet)
+        kind = next(
+            (known for known in SOURCE_TYPES if known == parsed.text(NAMESPACE, "Kind")), None
+        )
+        if kind is None:
+            return None
+        return Provenance(
+            kind=kind,
+            model=parsed.text(NAMESPACE, "Model"),
+            model_sha256=parsed.text(NAMESPACE, "ModelSHA256"),
+            parameters=json.loads(parsed.text(NAMESPACE, "Parameters") or "{}"),
+            notices=_array(parsed, "Notices"),
+            software=parsed.text(NAMESPACE, "Software") or "",
+            when=datetime.fromisoformat(parsed.text(NAMESPACE, "When") or ""),
+        )
+    except (ValueError, BadSetting):  # MalformedXmp and bad JSON are ValueErrors
+        return None
+
+
+def _take_previous(packet: Packet) -> tuple[str, ...]:
+    """Remove DigitalSourceType; return it after those replaced before, oldest first."""
+    values = list(_array(packet, "PreviousDigitalSourceTypes"))
+    for node in list(packet.properties(IPTC_EXTENSION, "DigitalSourceType")):
+        values.append(value_of(node))
+        packet.remove(node)
+    return tuple(value for value in values if value)
+
+
+def _take_ours(packet: Packet) -> None:
+    for description in packet.descriptions():
+        own: list[Element | Attr] = [*description.attributes.values(), *children(description)]
+        for node in own:
+            if node.namespaceURI == NAMESPACE:
+                packet.remove(node)
+        if not children(description) and not any(
+            is_property(attribute) for attribute in description.attributes.values()
+        ):
+            packet.remove(description)  # it held nothing but our earlier record
+
+
+def _array(packet: Packet, name: str) -> tuple[str, ...]:
+    found = next(packet.properties(NAMESPACE, name), None)
+    return tuple(value_of(item) for item in items(found)) if isinstance(found, Element) else ()
+
+
+def _append_array(packet: Packet, parent: Element, name: str, texts: tuple[str, ...]) -> None:
+    if texts:
+        array = packet.append(parent, NAMESPACE, f"heliochrome:{name}")
+        sequence = packet.append(array, RDF, "rdf:Seq")
+        for text in texts:
+            packet.append(sequence, RDF, "rdf:li", text)
+
+
+def _append_event(packet: Packet, provenance: Provenance, previous: tuple[str, ...]) -> None:
+    history = next(packet.properties(MEDIA_MANAGEMENT, "History"), None)
+    if not isinstance(history, Element):
+        parent = packet.add_description({"xmpMM": MEDIA_MANAGEMENT})
+        history = packet.append(parent, MEDIA_MANAGEMENT, "xmpMM:History")
+    sequence = next((node for node in children(history) if is_named(node, RDF, "Seq")), None)
+    if sequence is None:
+        sequence = packet.append(history, RDF, "rdf:Seq")
+    event = packet.append(sequence, RDF, "rdf:li")
+    # Declared here, as the packet may use these prefixes for something else.
+    event.setAttributeNS(XMLNS, "xmlns:rdf", RDF)
+    event.setAttributeNS(XMLNS, "xmlns:stEvt", EVENT)
+    event.setAttributeNS(RDF, "rdf:parseType", "Resource")
+    for name, text in (
+        ("action", "edited"),
+        ("softwareAgent", provenance.software),
+        ("when", provenance.when.isoformat()),
+        ("parameters", _sentence(provenance, previous)),
+        ("changed", "/"),
+    ):
+        packet.append(event, EVENT, f"stEvt:{name}", text)
+
+
+def _sentence(provenance: Provenance, previous: tuple[str, ...]) -> str:
+    """One line for the people who read a file's history."""
+    parts: list[str] = [provenance.kind]
+    if provenance.model:
+        parts.append(f"model={provenance.model}")
+    if provenance.model_sha256:
+        parts.append(f"sha256={provenance.model_sha256}")
+    parts += [f"{name}={value}" for name, value in sorted(provenance.parameters.items())]
+    if previous:
+        parts.append(f"DigitalSourceType was {previous[-1]}")
+    return "; ".join(parts)
+
+
+def _json(parameters: Mapping[str, Parameter]) -> str:
+    """Types survive: 1, 1.0, true and "1" come back as what they were."""
+    try:
+        text = json.dumps(dict(parameters), sort_keys=True, ensure_ascii=False, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise BadSetting(
+            f"Expected parameters that are text, whole numbers, finite numbers or true and false, "
+            f"but {error}."
+        ) from error
+    return legal(text)
