@@ -32,7 +32,9 @@ def declared(node: ast.ClassDef) -> Declared:
     calls.sort(key=lambda call: (call.lineno, call.col_offset))  # in the order of the source
     of = {
         kind: [
-            call for call in calls if isinstance(call.func, ast.Attribute) and call.func.attr == kind
+            call
+            for call in calls
+            if isinstance(call.func, ast.Attribute) and call.func.attr == kind
         ]
         for kind in ("Input", "Output")
     }
@@ -53,7 +55,8 @@ def all_declared() -> list[Declared]:
         node
         for path in sorted((PACK / "nodes").glob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
-        if isinstance(node, ast.ClassDef) and any(ast.unparse(b) == "io.ComfyNode" for b in node.bases)
+        if isinstance(node, ast.ClassDef)
+        and any(ast.unparse(b) == "io.ComfyNode" for b in node.bases)
     ]
     return [declared(node) for node in classes]
 

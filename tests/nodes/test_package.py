@@ -15,7 +15,8 @@ sys.path.insert(0, sys.argv[1])
 start = time.perf_counter()
 import heliochrome
 seconds = time.perf_counter() - start
-print(json.dumps({"seconds": seconds, "modules": sorted(sys.modules), "web": heliochrome.WEB_DIRECTORY}))
+found = {"modules": sorted(sys.modules), "web": heliochrome.WEB_DIRECTORY}
+print(json.dumps({"seconds": seconds, **found}))
 """
 
 

@@ -13,8 +13,9 @@ from typing import Final
 from PIL import Image, ImageDraw, ImageFilter
 
 FOLDER = Path(__file__).parents[2] / "workflows"
-SIZE = (640, 400)
-SCALE = 2  # drawn larger, so that edges come out smooth
+DRAWN = (1280, 800)
+SHOWN = (240, 0, 1040, 800)  # the template browser shows squares
+SIZE = (480, 480)
 QUALITY = 90
 
 
@@ -22,7 +23,7 @@ def sky(top: tuple[int, int, int], bottom: tuple[int, int, int]) -> Image.Image:
     column = Image.new("RGB", (1, 2))
     column.putpixel((0, 0), top)
     column.putpixel((0, 1), bottom)
-    return column.resize((SIZE[0] * SCALE, SIZE[1] * SCALE), Image.Resampling.BILINEAR)
+    return column.resize(DRAWN, Image.Resampling.BILINEAR)
 
 
 def portrait() -> Image.Image:
@@ -39,7 +40,9 @@ def portrait() -> Image.Image:
     draw = ImageDraw.Draw(image)
     draw.ellipse((470, 110, 810, 520), fill=(74, 48, 34))  # hair
     draw.rounded_rectangle((500, 300, 780, 600), 90, fill=(74, 48, 34))
-    draw.polygon(((330, 800), (400, 610), (560, 545), (720, 545), (880, 610), (950, 800)), fill=(152, 58, 62))
+    draw.polygon(
+        ((330, 800), (400, 610), (560, 545), (720, 545), (880, 610), (950, 800)), fill=(152, 58, 62)
+    )
     draw.polygon(((575, 540), (640, 660), (705, 540)), fill=(226, 182, 154))
     draw.rounded_rectangle((590, 440, 690, 570), 40, fill=(214, 166, 138))  # neck
     draw.polygon(((560, 545), (640, 690), (600, 720), (520, 570)), fill=(240, 232, 214))
@@ -99,7 +102,7 @@ SCENES: Final[dict[str, Callable[[], Image.Image]]] = {
 
 def draw(scene: Callable[[], Image.Image]) -> Image.Image:
     """The scene in SIZE: its left half grey, its right half as drawn."""
-    colour = scene().resize(SIZE, Image.Resampling.LANCZOS)
+    colour = scene().crop(SHOWN).resize(SIZE, Image.Resampling.LANCZOS)
     half = SIZE[0] // 2
     picture = colour.copy()
     picture.paste(colour.convert("L").convert("RGB").crop((0, 0, half, SIZE[1])), (0, 0))

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 from draw_thumbnails import SCENES, draw
-from heliochrome.core.presets import BUILDING, CHROMA_GUIDES, DEFAULT_MODEL, PORTRAIT, Preset
 from PIL import Image
+
+from heliochrome.core.presets import BUILDING, CHROMA_GUIDES, DEFAULT_MODEL, PORTRAIT, Preset
 
 FOLDER = Path(__file__).parents[2] / "workflows"
 PRESET_OF = {"DDColor人物黑白修复": PORTRAIT, "DDColor建筑黑白修复": BUILDING}
@@ -89,7 +90,9 @@ def test_links_agree_on_both_ends(name: str) -> None:
     for link, origin, out, target, slot, kind in ui["links"]:
         assert link in nodes[origin]["outputs"][out]["links"]
         assert nodes[target]["inputs"][slot]["link"] == link
-        assert nodes[origin]["outputs"][out]["type"] == kind == nodes[target]["inputs"][slot]["type"]
+        assert (
+            nodes[origin]["outputs"][out]["type"] == kind == nodes[target]["inputs"][slot]["type"]
+        )
     assert ui["last_node_id"] == max(nodes)
     assert ui["last_link_id"] == max(link[0] for link in ui["links"])
 

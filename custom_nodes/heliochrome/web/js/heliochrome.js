@@ -10,7 +10,7 @@ const TOAST_MS = 8000;
 const TEXT_WIDGET = "$$node-text-preview";
 
 let texts = {}; // {language: locales/<language>/main.json, with nodeDefs.json in it}
-const linesByNode = new Map(); // node id -> the notices of this run
+const linesByNode = new Map(); // node id -> its notices
 
 async function loadTexts() {
   const response = await api.fetchApi("/i18n");
@@ -37,17 +37,15 @@ function showNotice({ detail: { node_id: nodeId, code, text } }) {
   });
 }
 
-function forgetNotices() {
-  for (const nodeId of linesByNode.keys()) {
-    const node = app.graph.getNodeById(nodeId);
-    const index = node?.widgets?.findIndex((widget) => widget.name === TEXT_WIDGET) ?? -1;
-    if (index >= 0) {
-      node.widgets[index].onRemove?.();
-      node.widgets.splice(index, 1);
-      node.setDirtyCanvas(true);
-    }
-  }
-  linesByNode.clear();
+// A node that runs again has nothing to say yet; one taken from the cache keeps its text.
+function forgetNotices({ detail: nodeId }) {
+  if (!linesByNode.delete(nodeId)) return;
+  const node = app.graph.getNodeById(nodeId);
+  const index = node?.widgets?.findIndex((widget) => widget.name === TEXT_WIDGET) ?? -1;
+  if (index < 0) return;
+  node.widgets[index].onRemove?.();
+  node.widgets.splice(index, 1);
+  node.setDirtyCanvas(true);
 }
 
 // The frontend translates the names of widgets but not the choices in them.
@@ -79,7 +77,7 @@ app.registerExtension({
   name: "heliochrome",
   async setup() {
     api.addEventListener(NOTICE_EVENT, showNotice);
-    api.addEventListener("execution_start", forgetNotices);
+    api.addEventListener("executing", forgetNotices);
     await loadTexts();
   },
   nodeCreated(node) {

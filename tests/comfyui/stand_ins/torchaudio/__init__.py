@@ -1,0 +1,1 @@
+"""Stands in for torchaudio, which the host imports by name only; see launch_host.py."""
