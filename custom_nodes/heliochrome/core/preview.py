@@ -18,7 +18,7 @@ _TONE: Final = np.array([6.0, 16.0], np.float32)
 
 
 def warm_tone(image: ImageArray) -> ImageArray:
-    """(..., H, W, 3) sRGB uint8 | uint16 | float32 -> the same, L* kept, toned like a sepia print."""
+    """(..., H, W, 3) sRGB uint8 | uint16 | float32 -> the same, toned like sepia, L* kept."""
     toned = np.empty_like(image)
     flat_in, flat_out = image.reshape(-1, *image.shape[-2:]), toned.reshape(-1, *image.shape[-2:])
     for top, bottom in strips(Extent.of(flat_in.shape)):

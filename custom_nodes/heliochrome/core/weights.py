@@ -47,7 +47,8 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     if path.suffix not in CHECKPOINT_SUFFIXES:
         raise BadWeights(
-            f"{path}: expected a checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}), got {path.suffix!r}."
+            f"{path}: expected a checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}), "
+            f"got {path.suffix!r}."
         )
     try:
         if path.suffix == ".safetensors":

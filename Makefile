@@ -1,0 +1,57 @@
+# Two commands do all the set-up on a fresh machine (Python >= 3.10 with pip):
+#   make run [PHOTO=old.jpg]   colour a photograph
+#   make test                  lint, types and tests
+
+VENV   ?= .venv
+PYTHON ?= python3
+# Pinned and installed first: pip would otherwise resolve its own, larger build.
+TORCH  ?= torch==2.13.0
+# The small official model: a quarter of the default's download, and quick without a GPU.
+MODEL  ?= ddcolor_v1
+PRESET ?= portrait
+OUT    ?= out
+PHOTO  ?= $(OUT)/sample/sample.jpg
+
+BIN := $(VENV)/bin
+
+.PHONY: run test test-all lint bench clean
+
+$(BIN)/.run: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet -e ".[torch]"
+	touch $@
+
+$(BIN)/.test: $(BIN)/.run
+	$(BIN)/python -m pip install --quiet -e ".[dev]"
+	# The peer network: its packages ask for torchvision, which tests do without.
+	$(BIN)/python -m pip install --quiet --no-deps spandrel==0.4.2 spandrel_extra_arches==0.2.0
+	touch $@
+
+$(OUT)/sample/sample.jpg: | $(BIN)/.run
+	$(BIN)/heliochrome sample $@
+
+run: $(BIN)/.run $(PHOTO)
+	@if $(BIN)/heliochrome models get $(MODEL); then preview=; else \
+	  echo "The model could not be had: this run makes a preview, not a colourisation." >&2; \
+	  preview=--preview; fi; \
+	$(BIN)/heliochrome colorize "$(PHOTO)" -o "$(OUT)/colour" --preset $(PRESET) \
+	  --model $(MODEL) --overwrite $$preview
+
+lint: $(BIN)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy custom_nodes/heliochrome/core custom_nodes/heliochrome/cli
+
+test: lint
+	$(BIN)/python -m pytest -m "not large"
+
+test-all: lint
+	$(BIN)/python -m pytest
+
+bench: $(BIN)/.test
+	$(BIN)/python benchmarks/colorize.py
+
+clean:
+	rm -rf $(VENV) $(OUT)

@@ -1,0 +1,94 @@
+"""What is done to a photograph, and the record of it: colourisation or the preview."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Protocol
+
+from .colorize import Colorizer, Notice, Result
+from .extent import Extent
+from .jobs import Cancel, Progress
+from .lab import ImageArray
+from .preview import PREVIEW_LABEL, PREVIEW_SUFFIX, warm_tone
+from .provenance import Provenance
+from .settings import Settings
+
+
+@dataclass(frozen=True)
+class Treated:
+    """The picture and how it came about."""
+
+    result: Result
+    provenance: Provenance
+
+
+class Treatment(Protocol):
+    """`name_suffix` goes before the file name's ending."""
+
+    @property
+    def name_suffix(self) -> str: ...
+
+    def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
+        """(H, W, 3) or (B, H, W, 3) sRGB -> the same shape and dtype."""
+        ...
+
+
+@dataclass(frozen=True)
+class Colorization:
+    """One model with one preset's settings, for any number of photographs."""
+
+    colorizer: Colorizer
+    model: str
+    model_sha256: str
+    preset: str
+    settings: Settings
+    confidence: bool = False
+    name_suffix: str = ""
+
+    def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
+        result = self.colorizer.colorize(
+            image, self.settings, confidence=self.confidence, progress=progress, cancel=cancel
+        )
+        backend = self.colorizer.backend
+        return Treated(
+            result,
+            Provenance(
+                kind="colorization",
+                model=self.model,
+                model_sha256=self.model_sha256,
+                parameters={
+                    "preset": self.preset,
+                    **self.settings.parameters(),
+                    "network_extent": str(result.network_extent),
+                    "backend": backend.name,
+                    "device": backend.device,
+                },
+                notices=tuple(notice.text for notice in result.notices),
+                when=datetime.now(timezone.utc),
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class WarmTone:
+    """The preview for machines without a model. Every trace of it says that it is one."""
+
+    name_suffix: str = PREVIEW_SUFFIX
+
+    def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
+        cancel()
+        toned = warm_tone(image)
+        progress(1, 1)
+        notice = Notice("preview", f"Warm-tone {PREVIEW_LABEL}.")
+        return Treated(
+            Result(toned, Extent.of(image.shape[-3:]), (notice,)),
+            Provenance(
+                kind="preview",
+                model=None,
+                model_sha256=None,
+                parameters={},
+                notices=(notice.text,),
+                when=datetime.now(timezone.utc),
+            ),
+        )
