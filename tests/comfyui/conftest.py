@@ -31,7 +31,7 @@ def host(
 ) -> Iterator[RunningHost]:
     """A running ComfyUI with our pack and a micro DDColor as ddcolor_v2."""
     base = tmp_path_factory.mktemp("comfyui")
-    micro.save(base / "models" / "ddcolor" / "ddcolor_v2.pth")
+    micro.save(base / "models" / "ddcolor" / "ddcolor_v2.safetensors")
     with RunningHost(request.param, base) as running:
         yield running
 

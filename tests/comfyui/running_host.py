@@ -85,6 +85,7 @@ class RunningHost:
                 self.__exit__()
                 raise RuntimeError(f"{self.folder} did not start:\n{self.log.read_text()[-4000:]}")
             time.sleep(0.3)
+        self.said_at_start = self.log.read_text()
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -30,7 +30,7 @@ def inputs_of(info: dict) -> dict[str, list]:
 
 
 def test_the_pack_loads_without_a_complaint(host: RunningHost) -> None:
-    lines = host.log.read_text().splitlines()
+    lines = host.said_at_start.splitlines()
     assert not [line for line in lines if "IMPORT FAILED" in line or "Traceback" in line]
     assert any(str(custom_nodes() / "heliochrome") in line for line in lines)
 

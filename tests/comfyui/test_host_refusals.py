@@ -8,6 +8,8 @@ import pytest
 from graphs import NAMES, drop_in, workflow
 from running_host import Refused, RunningHost
 
+import micro
+
 pytestmark = pytest.mark.comfyui
 
 
@@ -36,6 +38,26 @@ def test_a_model_file_that_is_none_is_refused_by_name(host: RunningHost, photo: 
         broken.unlink()
     assert failure is not None
     assert "family.pth" in failure
+
+
+def test_a_file_that_is_not_the_official_one_is_refused(host: RunningHost, photo: Path) -> None:
+    impostor = micro.save(host.base / "models" / "ddcolor" / "ddcolor_artistic.pth")
+    try:
+        failure = host.run(drop_in(host.upload(photo), model="ddcolor_artistic")).failure
+    finally:
+        impostor.unlink()
+    assert failure is not None
+    assert "SHA-256" in failure
+    assert "heliochrome models get ddcolor_artistic" in failure
+
+
+def test_a_model_of_the_users_own_runs_under_its_file_name(host: RunningHost, photo: Path) -> None:
+    own = micro.save(host.base / "models" / "ddcolor" / "family.safetensors")
+    try:
+        run = host.run(drop_in(host.upload(photo), model="family.safetensors", size=256))
+    finally:
+        own.unlink()
+    assert run.failure is None
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,10 @@ from ..core.presets import (
     ChromaGuide,
 )
 from ..core.settings import Settings
+from ..core.treatment import Treatment, WarmTone
 from .choice import check_choice
-from .models import ModelChoice, WarmTonePreview
-from .painting import colorize, warm_tone_preview
+from .models import ModelChoice
+from .painting import colorization, paint
 from .schema import ModelSocket, ProvenanceSocket, schema
 
 
@@ -108,7 +109,7 @@ class HeliochromeColorize(io.ComfyNode):
     def execute(
         cls,
         image: torch.Tensor,
-        ddcolor: ModelChoice | WarmTonePreview,
+        ddcolor: ModelChoice | WarmTone,
         preset: str,
         size: int,
         strength: float,
@@ -116,8 +117,8 @@ class HeliochromeColorize(io.ComfyNode):
         chroma_guide: ChromaGuide,
         measure_confidence: bool,
     ) -> io.NodeOutput:
-        if isinstance(ddcolor, WarmTonePreview):
-            painted = warm_tone_preview(image, cls.hidden.unique_id)
+        if isinstance(ddcolor, WarmTone):
+            treatment: Treatment = ddcolor
         else:
             settings = Settings.from_preset(
                 PRESETS[preset],
@@ -126,14 +127,8 @@ class HeliochromeColorize(io.ComfyNode):
                 saturation=saturation,
                 chroma_guide=chroma_guide,
             )
-            painted = colorize(
-                image,
-                ddcolor,
-                settings,
-                cls.hidden.unique_id,
-                preset=preset,
-                confidence=measure_confidence,
-            )
+            treatment = colorization(ddcolor, settings, preset, confidence=measure_confidence)
+        painted = paint(image, treatment, cls.hidden.unique_id)
         return io.NodeOutput(painted.image, painted.confidence, painted.provenance)
 
 

@@ -7,9 +7,10 @@ from comfy_api.latest import io
 
 from ..core.presets import DEFAULT_MODEL, DEFAULT_PRESET, MAX_SIZE, MIN_SIZE, SIZE_STEP
 from ..core.settings import Settings
+from ..core.treatment import Treatment, WarmTone
 from .choice import check_choice
 from .models import AUTO, ModelChoice, choices, find, fingerprint
-from .painting import colorize, warm_tone_preview
+from .painting import colorization, paint
 from .schema import ProvenanceSocket, schema
 
 
@@ -73,11 +74,11 @@ class DDColorColorize(io.ComfyNode):
     def execute(
         cls, image: torch.Tensor, model: str, size: int, preview: bool = False
     ) -> io.NodeOutput:
-        node_id = cls.hidden.unique_id
         if preview:
-            painted = warm_tone_preview(image, node_id)
+            treatment: Treatment = WarmTone()
         else:
             choice = ModelChoice(model, find(model), AUTO, AUTO)
             settings = Settings.from_preset(DEFAULT_PRESET, size=size)
-            painted = colorize(image, choice, settings, node_id, preset=DEFAULT_PRESET.id)
+            treatment = colorization(choice, settings, DEFAULT_PRESET.id)
+        painted = paint(image, treatment, cls.hidden.unique_id)
         return io.NodeOutput(painted.image, painted.provenance)

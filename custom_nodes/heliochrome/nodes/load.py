@@ -6,14 +6,18 @@ from comfy_api.latest import io
 
 from ..core.backends import BACKENDS, DEVICES
 from ..core.presets import DEFAULT_MODEL
+from ..core.treatment import WarmTone
 from .choice import check_choice
-from .models import AUTO, ModelChoice, WarmTonePreview, choices, find, fingerprint
+from .models import AUTO, ModelChoice, choices, find, fingerprint
 from .schema import ModelSocket, schema
 from .sessions import sessions
 
 
 class HeliochromeLoadDDColor(io.ComfyNode):
-    """model name -> HELIOCHROME_MODEL, opened once so that a bad file is reported here."""
+    """model name -> HELIOCHROME_MODEL, opened once so that a bad file is reported here.
+
+    The socket carries a `ModelChoice`, or the core's `WarmTone` if a preview is wanted.
+    """
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -70,7 +74,7 @@ class HeliochromeLoadDDColor(io.ComfyNode):
     @classmethod
     def execute(cls, model: str, backend: str, device: str, preview: bool = False) -> io.NodeOutput:
         if preview:
-            return io.NodeOutput(WarmTonePreview())
+            return io.NodeOutput(WarmTone())
         choice = ModelChoice(model, find(model), backend, device)
         sessions.open(choice)
         return io.NodeOutput(choice)

@@ -9,9 +9,9 @@ from typing import Final
 
 import folder_paths
 
-from ..core.catalog import SUFFIXES
 from ..core.errors import ModelNotFound
 from ..core.store import ModelStore
+from ..core.weights_file import SUFFIXES
 
 FOLDER: Final = "ddcolor"
 AUTO: Final = "auto"  # the backend or device that fits best
@@ -24,7 +24,7 @@ _PREVIEW_HINT: Final = (
 
 @dataclass(frozen=True)
 class ModelChoice:
-    """A DDColor model on this machine and how to run it; what a HELIOCHROME_MODEL socket carries.
+    """A DDColor model on this machine and how to run it.
 
     name: catalogue id, or the name of a file below models/ddcolor. path: its weights.
     """
@@ -33,11 +33,6 @@ class ModelChoice:
     path: Path
     backend: str
     device: str
-
-
-@dataclass(frozen=True)
-class WarmTonePreview:
-    """What a HELIOCHROME_MODEL socket carries when the user asked for a preview without a model."""
 
 
 def register_folder() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy.typing as npt
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from ..core.disk import replace_durably
+from ..core.errors import OutputExists
+from ..core.photo.publish import new_file
 
 _XMP_KEYWORD: Final = "XML:com.adobe.xmp"  # XMP Specification Part 3, 1.1.5
 _COMPRESSION: Final = 4  # as ComfyUI's own Save Image
@@ -41,32 +41,23 @@ def save_png(
     """Write (H, W, 3 or 4) pixels under the first free number from `counter` on.
 
     Gives the path and its number. Never overwrites, also not what another process saves
-    meanwhile. Raises OSError; then nothing is left behind.
+    meanwhile. Raises OutputFailed; then nothing is left behind.
     """
     metadata = PngInfo()
     for key, value in texts.items():
         metadata.add_text(key, value)
     metadata.add_itxt(_XMP_KEYWORD, xmp.decode("utf-8"))
-    temporary = name.folder / f".{uuid.uuid4().hex}.part"
+    picture = Image.fromarray(pixels)
+    while (path := name.numbered(counter)).exists() or not _save(picture, path, metadata):
+        counter += 1
+    return path, counter
+
+
+def _save(picture: Image.Image, path: Path, metadata: PngInfo) -> bool:
+    """False if another process has taken the name."""
     try:
-        with temporary.open("xb") as file:
-            Image.fromarray(pixels).save(
-                file, format="PNG", pnginfo=metadata, compress_level=_COMPRESSION
-            )
-        path, number = _take(name, counter)
-        replace_durably(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return path, number
-
-
-def _take(name: PngName, counter: int) -> tuple[Path, int]:
-    """Claim the first free number by creating its file."""
-    while True:
-        path = name.numbered(counter)
-        try:
-            path.touch(exist_ok=False)
-        except FileExistsError:
-            counter += 1
-        else:
-            return path, counter
+        with new_file(path, overwrite=False) as file:
+            picture.save(file, format="PNG", pnginfo=metadata, compress_level=_COMPRESSION)
+    except OutputExists:
+        return False
+    return True

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from .painting import warm_tone_preview
+from ..core.treatment import WarmTone
+from .painting import paint
 from .schema import ProvenanceSocket, schema
 
 
@@ -36,5 +37,5 @@ class HeliochromeWarmTonePreview(io.ComfyNode):
 
     @classmethod
     def execute(cls, image: torch.Tensor) -> io.NodeOutput:
-        painted = warm_tone_preview(image, cls.hidden.unique_id)
+        painted = paint(image, WarmTone(), cls.hidden.unique_id)
         return io.NodeOutput(painted.image, painted.provenance)
