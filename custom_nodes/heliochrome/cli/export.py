@@ -23,9 +23,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..core.backends.base import ONNX_SUFFIX
     from ..core.export import export_onnx
     from ..core.store import ModelStore
+    from ..core.weights_file import ONNX_SUFFIX
 
     store = ModelStore.from_environ()
     named = args.model in store.catalog.models

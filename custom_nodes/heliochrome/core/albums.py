@@ -11,14 +11,14 @@ from typing import Final, Literal
 
 from .errors import BadImage, Cancelled, HeliochromeError, OutOfMemory, OutputExists
 from .jobs import Cancel, Progress, no_progress
-from .photo import default_suffix, format_of_suffix, read_photo, write_photo
+from .photo import SUFFIXES, default_suffix, format_of_suffix, read_photo, write_photo
 from .treatment import Treatment
 
 _log = logging.getLogger("heliochrome")
 
 # What a folder is searched for. A file that is named is tried whatever its ending.
 PHOTO_SUFFIXES: Final = frozenset(
-    (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".gif")
+    (*(ending for endings in SUFFIXES.values() for ending in endings), ".bmp", ".gif")
 )
 
 

@@ -11,14 +11,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final, Literal, get_args
 
 from .errors import BadSetting, ModelNotFound
+from .weights_file import SUFFIXES
 
 Host = Literal["huggingface", "modelscope"]
 HOSTS: Final[tuple[Host, ...]] = get_args(Host)
 Variant = Literal["tiny", "large"]
 VARIANTS: Final[tuple[Variant, ...]] = get_args(Variant)
-
-# A file may be called by any of these; earlier ones are preferred when several lie together.
-SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin", ".onnx")
 
 _FORMAT: Final = 1
 _BUILT_IN: Final = Path(__file__).with_name("catalog.json")

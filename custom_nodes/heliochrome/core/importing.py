@@ -8,14 +8,14 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from .catalog import SUFFIXES, Catalog, ModelSpec
+from .catalog import Catalog, ModelSpec
 from .disk import replace_durably, require_room, writing
 from .errors import BackendUnavailable, BadWeights, ChecksumMismatch
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .model_folders import only_one, sweep
 from .verification import contradiction
 from .weights import load_network
-from .weights_file import refuse_impostor
+from .weights_file import SUFFIXES, refuse_impostor
 
 _BLOCK_BYTES: Final = 1 << 20
 

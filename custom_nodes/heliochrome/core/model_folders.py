@@ -9,9 +9,9 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from .catalog import SUFFIXES
 from .disk import CannotWrite, is_writable
 from .jobs import Cancel
+from .weights_file import SUFFIXES
 
 _NESTED: Final = ("pytorch_model.bin", "pytorch_model.pt", "model.safetensors", "model.onnx")
 _LOCK_POLL_S: Final = 0.2

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from .errors import BackendUnavailable, BadWeights
+from .weights_file import CHECKPOINT_SUFFIXES, refuse_impostor
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from ..arch import DDColor
 
-CHECKPOINT_SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
 _WRAPPERS: Final = ("params", "params_ema", "state_dict")
 
 
@@ -50,6 +50,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
             f"{path}: expected a checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}), "
             f"got {path.suffix!r}."
         )
+    refuse_impostor(path, str(path))
     try:
         if path.suffix == ".safetensors":
             from safetensors import SafetensorError
@@ -61,8 +62,6 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
             except SafetensorError as error:
                 raise BadWeights(_unreadable(path, error)) from error
         found: Any = torch.load(path, map_location="cpu", weights_only=True, mmap=None)
-    except FileNotFoundError as error:
-        raise BadWeights(f"{path}: there is no such file.") from error
     except (pickle.UnpicklingError, EOFError, RuntimeError, ValueError, OSError) as error:
         raise BadWeights(_unreadable(path, error)) from error
     for wrapper in _WRAPPERS:

@@ -1,4 +1,4 @@
-"""Tell a weights file from what is often found under its name."""
+"""Which files are weights, and how to tell one from what is often found under its name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from .errors import BadWeights
+
+CHECKPOINT_SUFFIXES: Final = (".safetensors", ".pth", ".pt", ".bin")
+ONNX_SUFFIX: Final = ".onnx"
+SUFFIXES: Final = (*CHECKPOINT_SUFFIXES, ONNX_SUFFIX)  # in the order they are looked for
 
 _HEAD_BYTES: Final = 512
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"

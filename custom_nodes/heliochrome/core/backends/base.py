@@ -10,13 +10,13 @@ from typing import Final, Protocol
 
 from ..errors import BackendUnavailable, BadSetting
 from ..lab import FloatArray
+from ..weights_file import ONNX_SUFFIX
 
 _log = logging.getLogger("heliochrome")
 
 # name -> the distribution that must be installed; the order is the preference of "auto"
 BACKENDS: Final = {"torch": "torch", "onnxruntime": "onnxruntime"}
 DEVICES: Final = ("auto", "cpu", "cuda")
-ONNX_SUFFIX: Final = ".onnx"
 
 
 class Backend(Protocol):

@@ -10,7 +10,7 @@ import onnxruntime as ort
 from ..errors import BackendUnavailable, BadWeights, OutOfMemory
 from ..export import INPUT_NAME, export_command
 from ..lab import FloatArray
-from .base import ONNX_SUFFIX
+from ..weights_file import ONNX_SUFFIX
 
 _BYTES_PER_PIXEL: Final = 1500  # peak, tiny network on CPU: benchmarks/results/colorize.json
 
