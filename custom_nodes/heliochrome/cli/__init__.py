@@ -6,12 +6,10 @@ import argparse
 from collections.abc import Sequence
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 2 for wrong use or an error, 130 for Ctrl-C."""
-    from ..core.errors import HeliochromeError
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line. Each command's module adds its own part and sets `run`."""
     from ..version import SOFTWARE
     from . import colorize, doctor, export, models, sample
-    from .output import complain
 
     parser = argparse.ArgumentParser(
         prog="heliochrome", description="Give old photographs their colour back."
@@ -20,7 +18,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for command in (colorize, models, export, doctor, sample):
         command.register(commands)
-    args = parser.parse_args(argv)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command. Exit codes: 2 for wrong use or an error, 130 for Ctrl-C."""
+    from ..core.errors import HeliochromeError
+    from .output import complain
+
+    args = build_parser().parse_args(argv)
     try:
         code: int = args.run(args)
     except HeliochromeError as error:
