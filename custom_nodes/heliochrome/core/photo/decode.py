@@ -40,9 +40,9 @@ def decode(file: BinaryIO, kind: FileKind, profile: bytes | None, max_pixels: in
     import pyvips
 
     os.lseek(file.fileno(), 0, os.SEEK_SET)
-    source = pyvips.Source.new_from_descriptor(file.fileno())
-    # The size is limited here and not by libtiff, whose own limit refuses one-strip files.
+    # The size is limited here and not by libtiff, whose own limit refuses files of one strip.
     options = {"unlimited": True} if kind == "tiff" else {}
+    source = pyvips.Source.new_from_descriptor(file.fileno())
     try:
         image = pyvips.Operation.call(
             f"{kind}load_source", source, access="sequential", fail_on="error", **options
@@ -67,16 +67,18 @@ def _decode(image: Any, profile: bytes | None) -> Decoded:
         )
     colours = plan(profile, bands)
     notes = list(colours.notes)
+    if image.get("vips-loader").startswith("gif") and image.get_n_pages() > 1:
+        notes.append("The file is an animation; only its first picture was read.")
     colour = image.extract_band(0, n=bands) if image.bands > bands else image
     if colours.route == "engine":
         colour = _through_engine(colour, profile, depth)
         bands = 3
     if image.bands == _COLOUR_BANDS[image.interpretation]:
-        return Decoded(colour.numpy(), None, depth, colours, tuple(notes))
+        return Decoded(_array(colour), None, depth, colours, tuple(notes))
     first_extra = _COLOUR_BANDS[image.interpretation]
     if (extra := image.bands - first_extra) > 1:
         notes.append(f"Of {extra} extra channels only the first one, taken as alpha, was kept.")
-    joined = colour.bandjoin(image.extract_band(first_extra)).numpy()
+    joined = _array(colour.bandjoin(image.extract_band(first_extra)))
     inside = joined[..., 0] if bands == 1 else joined[..., :bands]
     return Decoded(
         np.ascontiguousarray(inside),
@@ -85,6 +87,13 @@ def _decode(image: Any, profile: bytes | None) -> Decoded:
         colours,
         tuple(notes),
     )
+
+
+def _array(image: Any) -> Pixels:
+    """Decode now: (H, W) for one band, else (H, W, bands), without a second copy."""
+    shape = (image.height, image.width, image.bands)[: 2 if image.bands == 1 else 3]
+    dtype = np.uint8 if image.format == "uchar" else np.uint16
+    return np.frombuffer(image.write_to_memory(), dtype).reshape(shape)
 
 
 def _through_engine(image: Any, profile: bytes | None, depth: BitDepth) -> Any:

@@ -11,6 +11,7 @@ from . import tags
 from .ifd import (
     RATIONAL,
     SHORT,
+    Entry,
     Ifd,
     Layout,
     MalformedIfd,
@@ -23,6 +24,7 @@ from .ifd import (
     swapped,
     unsigned,
 )
+from .orientation import is_turned
 
 _HEADER: Final = {"<": b"II*\0\x08\0\0\0", ">": b"MM\0*\0\0\0\x08"}
 _CENTIMETRES: Final = 3
@@ -38,7 +40,7 @@ class UprightExif:
 
 
 def make_upright(block: bytes) -> UprightExif:
-    """Set Orientation to 1, swap the noted dimensions to match, and drop the thumbnail.
+    """Set Orientation to 1, let width and height change places, and drop the thumbnail.
 
     Everything else keeps its place and bytes: maker notes refer to positions in the block.
     The thumbnail goes as it would go on showing the grey picture. Raises MalformedIfd.
@@ -54,8 +56,10 @@ def make_upright(block: bytes) -> UprightExif:
         stored = _short_at(block, layout, entry.position)
         orientation = stored if 1 <= stored <= 8 else 1
         _write(patched, entry.position, struct.pack(layout.order + "H", 1))
-    if orientation >= 5 and (exif := by_tag.get(tags.EXIF_IFD)):
-        _swap_dimensions(patched, layout, exif.position)
+    if is_turned(orientation):
+        _exchange(patched, by_tag.get(tags.X_RESOLUTION), by_tag.get(tags.Y_RESOLUTION))
+        if exif := by_tag.get(tags.EXIF_IFD):
+            _exchange_dimensions(patched, layout, exif.position)
     _drop_thumbnail(patched, layout, link)
     return UprightExif(patched.getvalue(), orientation)
 
@@ -103,19 +107,25 @@ def resolution_tags(dpi: tuple[float, float], order: str) -> Ifd:
     }
 
 
-def _swap_dimensions(file: io.BytesIO, layout: Layout, pointer: int) -> None:
+def _exchange_dimensions(file: io.BytesIO, layout: Layout, pointer: int) -> None:
     (offset,) = struct.unpack_from(layout.order + "I", file.getvalue(), pointer)
     try:
         found, _ = entries(file, layout, offset)
     except MalformedIfd:
         return  # the table is beyond repair and no reader will see its dimensions either
-    sizes = {e.tag: e for e in found if e.count == 1 and e.size in (2, 4)}
-    wide, high = sizes.get(tags.PIXEL_X_DIMENSION), sizes.get(tags.PIXEL_Y_DIMENSION)
-    if wide and high and wide.kind == high.kind:
-        data = file.getvalue()
-        first = data[wide.position : wide.position + wide.size]
-        _write(file, wide.position, data[high.position : high.position + high.size])
-        _write(file, high.position, first)
+    by_tag = {entry.tag: entry for entry in found}
+    _exchange(file, by_tag.get(tags.PIXEL_X_DIMENSION), by_tag.get(tags.PIXEL_Y_DIMENSION))
+
+
+def _exchange(file: io.BytesIO, one: Entry | None, other: Entry | None) -> None:
+    """Let two values of the same type change places; others are left as they are."""
+    if one is None or other is None or (one.kind, one.count) != (other.kind, other.count):
+        return
+    data = file.getvalue()
+    if max(one.position, other.position) + one.size > len(data) or one.size > 8:
+        return
+    _write(file, one.position, data[other.position : other.position + one.size])
+    _write(file, other.position, data[one.position : one.position + one.size])
 
 
 def _drop_thumbnail(file: io.BytesIO, layout: Layout, link: int) -> None:

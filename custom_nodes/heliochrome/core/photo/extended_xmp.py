@@ -83,7 +83,7 @@ def split(packet: bytes, limit: int) -> Packets:
     for description in main.descriptions():
         _attributes_to_elements(main, description)
     movable = [
-        (len(node.toxml()), description, node)
+        (len(node.toxml().encode()), description, node)
         for description in main.descriptions()
         for node in xmp.children(description)
     ]

@@ -94,8 +94,12 @@ def _embedded(file: BinaryIO, kind: FileKind) -> Embedded:
     if metadata.exif and kind != "tiff":
         try:
             block = exif.make_upright(metadata.exif)
-            dpi = metadata.dpi or exif.dpi_of(block.block)
-            metadata, turn = replace(metadata, exif=block.block, dpi=dpi), block.orientation
+            turn = block.orientation
+            dpi = (
+                metadata.dpi[::-1] if metadata.dpi and orientation.is_turned(turn) else metadata.dpi
+            )
+            dpi = dpi or exif.dpi_of(block.block)
+            metadata = replace(metadata, exif=block.block, dpi=dpi)
         except MalformedIfd as error:
             metadata = replace(metadata, exif=None)
             notes.append(f"The EXIF data is damaged and was left out ({error}).")
@@ -106,8 +110,6 @@ def _embedded(file: BinaryIO, kind: FileKind) -> Embedded:
         except xmp.MalformedXmp as error:
             metadata = replace(metadata, xmp=None)
             notes.append(f"The XMP data is malformed and was left out ({error}).")
-    if metadata.dpi and orientation.is_turned(turn):
-        metadata = replace(metadata, dpi=metadata.dpi[::-1])
     return replace(found, metadata=metadata, orientation=turn, notes=tuple(notes))
 
 

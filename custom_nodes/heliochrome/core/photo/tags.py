@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 NEW_SUBFILE_TYPE: Final = 254
-WIDTH: Final = 256
-HEIGHT: Final = 257
+PHOTOMETRIC: Final = 262
 STRIP_OFFSETS: Final = 273
 ORIENTATION: Final = 274
+SAMPLES: Final = 277
 STRIP_BYTE_COUNTS: Final = 279
 X_RESOLUTION: Final = 282
 Y_RESOLUTION: Final = 283
+PLANAR: Final = 284
 RESOLUTION_UNIT: Final = 296
 SUB_IFDS: Final = 330
 EXTRA_SAMPLES: Final = 338
@@ -38,8 +39,8 @@ STRUCTURE: Final = frozenset(
     {
         *range(NEW_SUBFILE_TYPE, 267),  # 254 to 266: size, compression, photometric, fill order
         STRIP_OFFSETS,
-        *range(277, 282),  # samples, rows per strip, byte counts, value range
-        284,  # planar configuration
+        *range(SAMPLES, 282),  # samples, rows per strip, byte counts, value range
+        PLANAR,
         *range(288, 294),  # free space, grey response, fax options
         301,  # transfer function
         *range(317, 348),  # predictor to JPEG tables: palette, tiles, inks, extra samples

@@ -27,13 +27,14 @@ from .ifd import (
     unsigned,
 )
 from .model import Embedded, Metadata
+from .orientation import is_turned
 
 _REDUCED: Final = 1  # NewSubfileType: a smaller version of another image in the file
 _LAYERS_NOTE: Final = "The Photoshop layers were left out: they hold the picture as it was."
 # Tags that only pictures in the file need, and that are large: they are not read.
 _NOT_READ: Final = tags.STRUCTURE - {
     tags.XMP, tags.IPTC, tags.IMAGE_RESOURCES, tags.ICC, tags.NEW_SUBFILE_TYPE, tags.SUB_IFDS,
-    tags.EXTRA_SAMPLES,
+    tags.EXTRA_SAMPLES, tags.PHOTOMETRIC, tags.SAMPLES, tags.PLANAR,
 }  # fmt: skip
 
 
@@ -42,7 +43,12 @@ def read(file: BinaryIO) -> Embedded:
     layout = read_layout(file)
     table = read_ifd(file, layout, layout.first, _NOT_READ)
     _refuse_raw(table, layout)
+    _refuse_grey_planes(table, layout)
     orientation = (_numbers(table, tags.ORIENTATION, layout) or (1,))[0]
+    orientation = orientation if 1 <= orientation <= 8 else 1
+    if is_turned(orientation) and {tags.X_RESOLUTION, tags.Y_RESOLUTION} <= table.keys():
+        x, y = table[tags.X_RESOLUTION], table[tags.Y_RESOLUTION]
+        table[tags.X_RESOLUTION], table[tags.Y_RESOLUTION] = y, x
     if tags.ORIENTATION in table:
         table[tags.ORIENTATION] = Value(SHORT, struct.pack(layout.order + "H", 1))
     resources = image_resources.split(_raw(table, tags.IMAGE_RESOURCES) or b"")
@@ -55,7 +61,6 @@ def read(file: BinaryIO) -> Embedded:
         image_resources=resources.others,
         dpi=exif.resolution(table, layout.order),
     )
-    orientation = orientation if 1 <= orientation <= 8 else 1
     return Embedded(metadata, orientation, notes=_notes(file, layout, table))
 
 
@@ -91,6 +96,18 @@ def _refuse_raw(table: Ifd, layout: Layout) -> None:
         raise BadImage(
             "Expected a photograph, but this is a camera raw file. "
             "Export it as a 16-bit TIFF and use that."
+        )
+
+
+def _refuse_grey_planes(table: Ifd, layout: Layout) -> None:
+    """libvips 8.18 puts grey planes that are stored one after the other in the wrong rows."""
+    photometric, samples, planar = (
+        _numbers(table, tag, layout)[:1] for tag in (tags.PHOTOMETRIC, tags.SAMPLES, tags.PLANAR)
+    )
+    if photometric in ((0,), (1,)) and samples > (1,) and planar == (2,):
+        raise BadImage(
+            "Expected grey and alpha stored pixel by pixel, but this TIFF stores them as separate "
+            "planes, which cannot be read. Save it with interleaved channels."
         )
 
 
