@@ -1,4 +1,4 @@
-"""Values of combo widgets, checked by us: hosts before 0.3.65 do not check those of V3 nodes."""
+"""Values of combo widgets, checked by us: ComfyUI 0.3.64 does not check those of V3 nodes."""
 
 from __future__ import annotations
 
