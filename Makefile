@@ -42,7 +42,7 @@ run: $(BIN)/.run $(PHOTO)
 lint: $(BIN)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy custom_nodes/heliochrome/core custom_nodes/heliochrome/cli
+	$(BIN)/mypy custom_nodes/heliochrome
 
 test: lint
 	$(BIN)/python -m pytest -m "not large"

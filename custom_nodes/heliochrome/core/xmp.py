@@ -7,7 +7,7 @@ renames prefixes, so packets are kept as a DOM and written here.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 from xml.dom import Node
 from xml.dom.minidom import Attr, Document, Element
 from xml.parsers.expat import ExpatError
@@ -39,7 +39,8 @@ class Packet:
     """One XMP packet; an empty one if no bytes are given. Raises MalformedXmp."""
 
     def __init__(self, packet: bytes | None = None) -> None:
-        self.document = _parsed(packet) if packet is not None else parseString(_EMPTY)
+        # Any: which members a node has depends on its kind, which minidom's types do not say
+        self.document: Any = _parsed(packet) if packet is not None else parseString(_EMPTY)
         found = self.document.getElementsByTagNameNS(RDF, "RDF")
         if not found:
             raise MalformedXmp("there is no rdf:RDF element")
@@ -68,8 +69,9 @@ class Packet:
     def properties(self, uri: str, name: str) -> Iterator[Element | Attr]:
         """Every place the top-level property is written: as an element or as an attribute."""
         for description in self.descriptions():
-            if description.hasAttributeNS(uri, name):
-                yield description.getAttributeNodeNS(uri, name)
+            attribute = description.getAttributeNodeNS(uri, name)
+            if attribute is not None:
+                yield attribute
             yield from [node for node in children(description) if is_named(node, uri, name)]
 
     def text(self, uri: str, name: str) -> str | None:
@@ -79,9 +81,11 @@ class Packet:
     def remove(self, node: Element | Attr) -> None:
         """Take a top-level property away."""
         if isinstance(node, Attr):
-            node.ownerElement.removeAttributeNode(node)
+            owner: Any = node.ownerElement
+            owner.removeAttributeNode(node)
         else:
-            node.parentNode.removeChild(node)
+            parent: Any = node.parentNode
+            parent.removeChild(node)
 
     def append(self, parent: Element, uri: str, name: str, text: str = "") -> Element:
         """A new element "prefix:Name" at the end of `parent`, whose prefix must be declared."""
@@ -167,7 +171,7 @@ def _parsed(packet: bytes) -> Document:
     if not packet.startswith((b"\xff\xfe", b"\xfe\xff")):
         packet = packet.strip(b"\0 \t\r\n")  # padding, and the C string's end
     try:
-        document = parseString(packet)
+        document: Document = parseString(packet)
     except (ExpatError, DefusedXmlException, ValueError) as error:
         raise MalformedXmp(str(error)) from error
     level, depth = [document.documentElement], 0
@@ -184,10 +188,11 @@ def _set_text(node: Element | Attr, text: str) -> None:
         return
     while node.firstChild:
         node.removeChild(node.firstChild)
-    node.appendChild(node.ownerDocument.createTextNode(text))
+    document: Any = node.ownerDocument
+    node.appendChild(document.createTextNode(text))
 
 
-def _text_of(node: Node) -> str:
+def _text_of(node: Any) -> str:
     if node.nodeType == Node.TEXT_NODE or node.nodeType == Node.CDATA_SECTION_NODE:
         return escape(node.data, _LINE_BREAKS)
     if node.nodeType == Node.COMMENT_NODE:
