@@ -59,7 +59,7 @@ class Packet:
         """A new top-level rdf:Description about the same thing, with `prefixes` declared."""
         known = self.descriptions()
         about = known[0].getAttributeNS(RDF, "about") if known else ""
-        description = self.document.createElementNS(RDF, "rdf:Description")
+        description: Element = self.document.createElementNS(RDF, "rdf:Description")
         for prefix, uri in {"rdf": RDF, **prefixes}.items():
             description.setAttributeNS(XMLNS, f"xmlns:{prefix}", uri)
         description.setAttributeNS(RDF, "rdf:about", about)
@@ -172,9 +172,10 @@ def _parsed(packet: bytes) -> Document:
         packet = packet.strip(b"\0 \t\r\n")  # padding, and the C string's end
     try:
         document: Document = parseString(packet)
+        root: Any = document.documentElement
     except (ExpatError, DefusedXmlException, ValueError) as error:
         raise MalformedXmp(str(error)) from error
-    level, depth = [document.documentElement], 0
+    level, depth = [root], 0
     while level:
         level, depth = [child for node in level for child in children(node)], depth + 1
         if depth > _DEEPEST:
