@@ -10,7 +10,7 @@ TORCH  ?= torch==2.13.0
 MODEL  ?= ddcolor_v1
 PRESET ?= portrait
 OUT    ?= out
-PHOTO  ?= $(OUT)/sample/sample.jpg
+PHOTO  ?=
 
 BIN := $(VENV)/bin
 
@@ -29,14 +29,15 @@ $(BIN)/.test: $(BIN)/.run
 	$(BIN)/python -m pip install --quiet --no-deps spandrel==0.4.2 spandrel_extra_arches==0.2.0
 	touch $@
 
-$(OUT)/sample/sample.jpg: | $(BIN)/.run
-	$(BIN)/heliochrome sample $@
-
-run: $(BIN)/.run $(PHOTO)
-	@if $(BIN)/heliochrome models get $(MODEL); then preview=; else \
+run: $(BIN)/.run
+	@photo="$(PHOTO)"; \
+	if [ -z "$$photo" ]; then \
+	  photo="$(OUT)/sample/sample.jpg"; \
+	  [ -e "$$photo" ] || $(BIN)/heliochrome sample "$$photo"; fi; \
+	if $(BIN)/heliochrome models get $(MODEL); then preview=; else \
 	  echo "The model could not be had: this run makes a preview, not a colourisation." >&2; \
 	  preview=--preview; fi; \
-	$(BIN)/heliochrome colorize "$(PHOTO)" -o "$(OUT)/colour" --preset $(PRESET) \
+	$(BIN)/heliochrome colorize "$$photo" -o "$(OUT)/colour" --preset $(PRESET) \
 	  --model $(MODEL) --overwrite $$preview
 
 lint: $(BIN)/.test
