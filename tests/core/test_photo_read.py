@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image, ImageOps
 
 from heliochrome.core.errors import BadImage
-from heliochrome.core.photo import default_suffix, read_photo
+from heliochrome.core.photo import default_suffix, exif, read_photo
+from heliochrome.core.photo.ifd import MalformedIfd
 from photo_samples import (
     CHINESE,
     exif_block,
@@ -176,6 +177,7 @@ def test_orientation_is_applied(tmp_path, suffix, orientation):
     assert photo.pixels.shape == expected.shape
     assert np.abs(photo.pixels.astype(int) - expected).max() <= (2 if suffix == ".jpg" else 0)
     assert photo.pixels.flags.c_contiguous
+    assert photo.pixels.flags.writeable
 
 
 def test_alpha_turns_with_the_picture(tmp_path):
@@ -272,6 +274,20 @@ def test_damaged_exif_is_left_out_and_said(tmp_path):
     photo = read_photo(tmp_path / "a.jpg")
     assert photo.metadata.exif is None
     assert any("EXIF" in note for note in photo.notes)
+
+
+def test_every_damage_to_an_exif_block_is_met(tmp_path):
+    """One byte at a time, at every place of the tables."""
+    whole = exif_block(6)
+    for place in range(2, len(whole)):
+        for value in (0x00, 0x4C, 0xFF):
+            broken = whole[:place] + bytes((value,)) + whole[place + 1 :]
+            try:
+                exif.make_upright(broken)
+                exif.parse(broken, ">")
+                exif.dpi_of(broken)
+            except MalformedIfd:
+                continue
 
 
 @pytest.mark.parametrize(
@@ -408,6 +424,17 @@ def test_other_number_types_are_one_clear_error(tmp_path, dtype):
     fails_with(tmp_path / "a.tif", "16-bit")
 
 
+def test_lab_is_read_at_16_bits_and_refused_at_8(tmp_path):
+    """L* = 50 is sRGB 119 of 255."""
+    for dtype in (np.uint16, np.uint8):
+        values = np.zeros((4, 4, 3), dtype)
+        values[..., 0] = np.iinfo(dtype).max // 2 + 1
+        tifffile.imwrite(tmp_path / f"{dtype.__name__}.tif", values, photometric="cielab")
+    photo = read_photo(tmp_path / "uint16.tif")
+    assert np.abs(photo.pixels / 257 - 118.9).max() < 0.5
+    fails_with(tmp_path / "uint8.tif", "8-bit CIE Lab")
+
+
 def test_a_camera_raw_is_refused(tmp_path):
     extratags = [(50706, 1, 4, b"\1\4\0\0", True)]
     tifffile.imwrite(tmp_path / "a.dng", noise(4, 4), photometric="rgb", extratags=extratags)
@@ -417,10 +444,13 @@ def test_a_camera_raw_is_refused(tmp_path):
 def test_garbage_behind_a_good_header_never_escapes_as_another_error(tmp_path):
     """Whatever the bytes, the caller gets a photo or a BadImage."""
     rng = np.random.default_rng(3)
-    for name in ("a.jpg", "a.png", "a.tif", "a.webp", "a.gif", "a.bmp"):
+    for name in ("a.jpg", "a.png", "a.tif", "big.tif", "a.webp", "a.gif", "a.bmp"):
         block = exif_block(6)
         options = {"exif": b"Exif\0\0" + block} if name in ("a.jpg", "a.webp") else {}
-        Image.fromarray(smooth(16, 16)).save(tmp_path / name, **options)
+        if name == "big.tif":
+            tifffile.imwrite(tmp_path / name, smooth(16, 16), bigtiff=True, photometric="rgb")
+        else:
+            Image.fromarray(smooth(16, 16)).save(tmp_path / name, **options)
         whole = np.frombuffer((tmp_path / name).read_bytes(), np.uint8)
         for _ in range(60):
             broken = whole.copy()

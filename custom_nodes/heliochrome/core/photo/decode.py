@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
@@ -49,7 +50,7 @@ def decode(file: BinaryIO, kind: FileKind, profile: bytes | None, max_pixels: in
         )
         _require_size(image.width, image.height, max_pixels)
         return _decode(image, profile)
-    except pyvips.Error as error:
+    except (pyvips.Error, UnicodeDecodeError) as error:  # libvips may quote the damaged bytes
         raise BadImage(f"{_DAMAGED} ({_reason(error)}). Copy the file again.") from error
 
 
@@ -111,10 +112,14 @@ def _through_engine(image: Any, profile: bytes | None, depth: BitDepth) -> Any:
 def _decode_bmp(file: BinaryIO, max_pixels: int) -> Decoded:
     from PIL import Image
 
+    file.seek(14)
+    head = file.read(12).ljust(12, b"\0")
+    # The oldest header, of 12 bytes, has short sides; a negative height means top to bottom.
+    sides = struct.unpack_from("<HH" if head[0] == 12 else "<ii", head, 4)
+    _require_size(abs(sides[0]), abs(sides[1]), max_pixels)
     file.seek(0)
     try:
         with Image.open(file, formats=("BMP",)) as image:
-            _require_size(*image.size, max_pixels)
             has_alpha = image.mode == "RGBA"
             values = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:

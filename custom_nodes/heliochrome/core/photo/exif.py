@@ -108,10 +108,10 @@ def resolution_tags(dpi: tuple[float, float], order: str) -> Ifd:
 
 
 def _exchange_dimensions(file: io.BytesIO, layout: Layout, pointer: int) -> None:
-    (offset,) = struct.unpack_from(layout.order + "I", file.getvalue(), pointer)
     try:
+        (offset,) = struct.unpack_from(layout.order + "I", file.getvalue(), pointer)
         found, _ = entries(file, layout, offset)
-    except MalformedIfd:
+    except (MalformedIfd, struct.error):
         return  # the table is beyond repair and no reader will see its dimensions either
     by_tag = {entry.tag: entry for entry in found}
     _exchange(file, by_tag.get(tags.PIXEL_X_DIMENSION), by_tag.get(tags.PIXEL_Y_DIMENSION))

@@ -19,6 +19,7 @@ _SWAP: Final = {5: 4, 10: 4}
 _BIG_TYPES: Final = {16: 4, 17: 9, 18: 4}  # BigTIFF integers and what a classic TIFF has instead
 _LARGEST_VALUE: Final = 256 << 20  # a longer value is damage, not metadata
 _DEEPEST: Final = 4
+_FARTHEST: Final = 1 << 62  # no system can seek farther
 ASCII: Final = 2
 BYTE: Final = 1
 SHORT: Final = 3
@@ -93,7 +94,7 @@ def entries(file: BinaryIO, layout: Layout, offset: int) -> tuple[list[Entry], i
     count_format = f"{layout.order}{'Q' if layout.big else 'H'}"
     count_size, width = struct.calcsize(count_format), layout.entry.size
     slot = struct.calcsize(layout.word)
-    file.seek(offset)
+    _seek(file, offset)
     (count,) = struct.unpack(count_format, _exactly(file, count_size))
     if count > 0xFFFF:
         raise MalformedIfd(f"{count} tags")
@@ -121,7 +122,7 @@ def read_ifd(
     for entry in found:
         if entry.tag in skip or not 0 < entry.size <= _LARGEST_VALUE:
             continue
-        file.seek(entry.position)
+        _seek(file, entry.position)
         data = file.read(entry.size)
         if len(data) < entry.size:
             continue
@@ -206,6 +207,12 @@ def _classic(order: str, value: Value) -> Value | None:
     if not numbers or max(numbers) > 0xFFFFFFFF:
         return None
     return Value(LONG, struct.pack(f"{order}{len(numbers)}I", *numbers))
+
+
+def _seek(file: BinaryIO, offset: int) -> None:
+    if offset > _FARTHEST:
+        raise MalformedIfd(f"it points to byte {offset}")
+    file.seek(offset)
 
 
 def _exactly(file: BinaryIO, size: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 NEW_SUBFILE_TYPE: Final = 254
+BITS: Final = 258
 PHOTOMETRIC: Final = 262
 STRIP_OFFSETS: Final = 273
 ORIENTATION: Final = 274

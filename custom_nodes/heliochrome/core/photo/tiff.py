@@ -30,11 +30,12 @@ from .model import Embedded, Metadata
 from .orientation import is_turned
 
 _REDUCED: Final = 1  # NewSubfileType: a smaller version of another image in the file
+_LAB: Final = 8  # of the photometric interpretation
 _LAYERS_NOTE: Final = "The Photoshop layers were left out: they hold the picture as it was."
 # Tags that only pictures in the file need, and that are large: they are not read.
 _NOT_READ: Final = tags.STRUCTURE - {
     tags.XMP, tags.IPTC, tags.IMAGE_RESOURCES, tags.ICC, tags.NEW_SUBFILE_TYPE, tags.SUB_IFDS,
-    tags.EXTRA_SAMPLES, tags.PHOTOMETRIC, tags.SAMPLES, tags.PLANAR,
+    tags.EXTRA_SAMPLES, tags.BITS, tags.PHOTOMETRIC, tags.SAMPLES, tags.PLANAR,
 }  # fmt: skip
 
 
@@ -43,7 +44,7 @@ def read(file: BinaryIO) -> Embedded:
     layout = read_layout(file)
     table = read_ifd(file, layout, layout.first, _NOT_READ)
     _refuse_raw(table, layout)
-    _refuse_grey_planes(table, layout)
+    _refuse_misread(table, layout)
     orientation = (_numbers(table, tags.ORIENTATION, layout) or (1,))[0]
     orientation = orientation if 1 <= orientation <= 8 else 1
     if is_turned(orientation) and {tags.X_RESOLUTION, tags.Y_RESOLUTION} <= table.keys():
@@ -99,15 +100,20 @@ def _refuse_raw(table: Ifd, layout: Layout) -> None:
         )
 
 
-def _refuse_grey_planes(table: Ifd, layout: Layout) -> None:
-    """libvips 8.18 puts grey planes that are stored one after the other in the wrong rows."""
-    photometric, samples, planar = (
-        _numbers(table, tag, layout)[:1] for tag in (tags.PHOTOMETRIC, tags.SAMPLES, tags.PLANAR)
+def _refuse_misread(table: Ifd, layout: Layout) -> None:
+    """What libvips 8.18 takes for something else and would scramble or call damaged."""
+    photometric, samples, planar, bits = (
+        _numbers(table, tag, layout)[:1]
+        for tag in (tags.PHOTOMETRIC, tags.SAMPLES, tags.PLANAR, tags.BITS)
     )
     if photometric in ((0,), (1,)) and samples > (1,) and planar == (2,):
         raise BadImage(
             "Expected grey and alpha stored pixel by pixel, but this TIFF stores them as separate "
             "planes, which cannot be read. Save it with interleaved channels."
+        )
+    if photometric == (_LAB,) and bits == (8,):
+        raise BadImage(
+            "Expected grey, RGB or CMYK, but this TIFF is 8-bit CIE Lab. Save it as RGB first."
         )
 
 
