@@ -1,6 +1,6 @@
 """Seconds per image and peak memory of our backends against the original network.
 
-    python benchmarks/colorize.py            # tiny, 256/512/1024, writes results/colorize.json
+    python benchmarks/colorize.py            # tiny, 256/512/1024, writes results/colorize.{json,md}
     python benchmarks/colorize.py --sizes 512 --rounds 3
 
 The peer is the network of spandrel_extra_arches in eager mode. All run in one process,
@@ -148,10 +148,29 @@ def main() -> None:
         save_file(weights("tiny"), checkpoint)
         export_onnx(checkpoint, checkpoint.with_suffix(".onnx"))
         rows = measure(checkpoint, args.sizes, args.rounds)
+    report = {"machine": machine(), "network": "tiny", "rows": rows}
     args.output.parent.mkdir(exist_ok=True)
-    args.output.write_text(
-        json.dumps({"machine": machine(), "network": "tiny", "rows": rows}, indent=1) + "\n"
-    )
+    args.output.write_text(json.dumps(report, indent=1) + "\n")
+    args.output.with_suffix(".md").write_text(as_table(report))
+
+
+def as_table(report: dict[str, Any]) -> str:
+    """The report as the page that the documentation links to."""
+    host = report["machine"]
+    lines = [
+        f"DDColor {report['network']}, {host['processor']}, {host['cores']} cores, "
+        f"torch {host['torch']}, ONNX Runtime {host['onnxruntime']}. Made by "
+        "`python benchmarks/colorize.py`.",
+        "",
+        "| size | network | seconds | times faster | peak memory (MB) | largest ab difference |",
+        "| ---: | --- | ---: | ---: | ---: | ---: |",
+    ]
+    lines += [
+        f"| {row['size']} | {row['backend']} | {row['seconds']:.2f} | {row['times_faster']:.2f} "
+        f"| {row['peak_mb']} | {row['max_ab_difference']:.1e} |"
+        for row in report["rows"]
+    ]
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

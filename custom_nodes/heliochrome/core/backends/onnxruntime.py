@@ -12,7 +12,9 @@ from ..export import INPUT_NAME, export_command
 from ..lab import FloatArray
 from ..weights_file import ONNX_SUFFIX
 
-_BYTES_PER_PIXEL: Final = 1500  # peak, tiny network on CPU: benchmarks/results/colorize.json
+# Growth of the peak per input pixel from 512 to 1024, tiny network on CPU
+# (benchmarks/results/colorize.md). The large network has not been measured.
+_BYTES_PER_PIXEL: Final = 1010
 
 
 class OnnxRuntimeBackend:

@@ -12,9 +12,9 @@ from ..errors import BackendUnavailable, OutOfMemory
 from ..lab import FloatArray
 from ..weights import load_network
 
-# Peak bytes per input pixel for the tiny network on CPU, benchmarks/results/colorize.json;
-# the large network's stages are twice as wide.
-_BYTES_PER_PIXEL: Final = 1100
+# Growth of the peak per input pixel from 512 to 1024, tiny network on CPU
+# (benchmarks/results/colorize.md); wider networks are taken to need as much more.
+_BYTES_PER_PIXEL: Final = 620
 
 
 class TorchBackend:
