@@ -24,12 +24,32 @@ class Declared:
 
 def keyword(call: ast.Call, name: str) -> str | None:
     values = [item.value for item in call.keywords if item.arg == name]
-    return ast.literal_eval(values[0]) if values else None
+    if not values:
+        return None
+    constant = isinstance(values[0], ast.Constant)
+    return ast.literal_eval(values[0]) if constant else ast.unparse(values[0])
+
+
+def shared_widgets() -> dict[str, ast.FunctionDef]:
+    """The functions of nodes/widgets.py, which nodes call in the place of a declaration."""
+    tree = ast.parse((PACK / "nodes/widgets.py").read_text("utf-8"))
+    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def calls_in(node: ast.AST) -> list[ast.Call]:
+    """The calls in the order of the source, those of shared widgets in the caller's place."""
+    calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
+    calls.sort(key=lambda call: (call.lineno, call.col_offset))
+    shared = shared_widgets()
+    found: list[ast.Call] = []
+    for call in calls:
+        widget = shared.get(ast.unparse(call.func))
+        found += [call] if widget is None else calls_in(widget)
+    return found
 
 
 def declared(node: ast.ClassDef) -> Declared:
-    calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
-    calls.sort(key=lambda call: (call.lineno, call.col_offset))  # in the order of the source
+    calls = calls_in(node)
     of = {
         kind: [
             call

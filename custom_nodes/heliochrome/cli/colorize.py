@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..core.backends import BACKENDS, DEVICES
+from ..core.backends import AUTO, BACKENDS, DEVICES
 from ..core.presets import (
     CHROMA_GUIDES,
     DEFAULT_PRESET,
@@ -45,8 +45,8 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help=f"long side of what the network sees, {MIN_SIZE} to {MAX_SIZE}; the result keeps "
         "the photograph's own size",
     )
-    add("--backend", choices=("auto", *BACKENDS), default="auto", help="default: %(default)s")
-    add("--device", choices=DEVICES, default="auto", help="default: %(default)s")
+    add("--backend", choices=(AUTO, *BACKENDS), default=AUTO, help="default: %(default)s")
+    add("--device", choices=DEVICES, default=AUTO, help="default: %(default)s")
     add("--strength", type=float, metavar="0..1", help="0 is grey, 1 full colour")
     add("--saturation", type=float, metavar="0..3", help="1 leaves the colour as it is")
     add("--chroma-guide", choices=CHROMA_GUIDES, help="how colour follows edges")

@@ -49,9 +49,14 @@ def replace_durably(temporary: Path, target: Path) -> None:
     with temporary.open("rb+") as file:  # Windows flushes only files opened for writing
         os.fsync(file.fileno())
     temporary.replace(target)
-    # Windows cannot open folders; there the rename itself is all that can be had.
+    sync_folder(target.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a new name survive a power cut. Windows cannot open folders: there the rename
+    itself is all that can be had."""
     with suppress(OSError):
-        descriptor = os.open(target.parent, os.O_RDONLY)
+        descriptor = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(descriptor)
         finally:

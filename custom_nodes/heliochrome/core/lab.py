@@ -33,13 +33,13 @@ _GAMUT_SLACK: Final = 1e-6
 _GAMUT_STEPS: Final = 12  # bisections of the chroma factor: to 1/4096 of the chroma
 
 
-def full_scale(dtype: npt.DTypeLike) -> float:
-    """The value of white: 255, 65535 or 1.0."""
+def full_scale(dtype: npt.DTypeLike) -> int:
+    """The value of white: 255, 65535, or 1 for float32."""
     dtype = np.dtype(dtype)
     if dtype in (np.uint8, np.uint16):
-        return float(np.iinfo(dtype).max)
+        return int(np.iinfo(dtype).max)
     if dtype == np.float32:
-        return 1.0
+        return 1
     raise TypeError(f"expected uint8, uint16 or float32 pixels, got {dtype}")
 
 
@@ -49,7 +49,7 @@ def _decode(encoded: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[A
 
 @cache
 def _decode_table(dtype: np.dtype[Any]) -> FloatArray:
-    levels = np.arange(int(full_scale(dtype)) + 1, dtype=np.float64)
+    levels = np.arange(full_scale(dtype) + 1, dtype=np.float64)
     return _decode(levels / full_scale(dtype)).astype(np.float32)
 
 

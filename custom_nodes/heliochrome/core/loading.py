@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .backends import Backend, open_backend
+from .backends import AUTO, Backend, open_backend
 from .errors import ChecksumMismatch, ModelNotFound
 from .store import ModelStore
 
@@ -21,7 +21,7 @@ class LoadedModel:
 
 
 def open_model(
-    store: ModelStore, name: str, backend: str = "auto", device: str = "auto"
+    store: ModelStore, name: str, backend: str = AUTO, device: str = AUTO
 ) -> LoadedModel:
     """Open a catalogue id or a weights file. Never downloads.
 

@@ -5,21 +5,14 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..core.presets import (
-    CHROMA_GUIDES,
-    DEFAULT_PRESET,
-    MAX_SIZE,
-    MIN_SIZE,
-    PRESETS,
-    SIZE_STEP,
-    ChromaGuide,
-)
+from ..core.presets import CHROMA_GUIDES, DEFAULT_PRESET, PRESETS, ChromaGuide
 from ..core.settings import Settings
 from ..core.treatment import Treatment, WarmTone
 from .choice import check_choice
 from .models import ModelChoice
 from .painting import colorization, paint
-from .schema import ModelSocket, ProvenanceSocket, schema
+from .schema import ModelSocket, schema
+from .widgets import image_input, image_output, provenance_output, size_input
 
 
 class HeliochromeColorize(io.ComfyNode):
@@ -34,7 +27,7 @@ class HeliochromeColorize(io.ComfyNode):
             "and the full resolution are kept.",
             search_aliases=["colorize", "ddcolor", "black and white", "上色", "黑白修复"],
             inputs=[
-                io.Image.Input("image", tooltip="The photograph: any size, any shape, any batch."),
+                image_input(),
                 ModelSocket.Input("ddcolor", tooltip="The model, from Load DDColor Model."),
                 _with_values(
                     io.Combo.Input(
@@ -45,15 +38,7 @@ class HeliochromeColorize(io.ComfyNode):
                         "how crisp colour edges are and how strong a colour may get.",
                     )
                 ),
-                io.Int.Input(
-                    "size",
-                    default=DEFAULT_PRESET.size,
-                    min=MIN_SIZE,
-                    max=MAX_SIZE,
-                    step=SIZE_STEP,
-                    tooltip="Long side, in pixels, of what the network sees: 448-704 suits "
-                    "people, 768-1280 buildings. The result keeps the photograph's own size.",
-                ),
+                size_input(),
                 io.Float.Input(
                     "strength",
                     default=DEFAULT_PRESET.strength,
@@ -85,18 +70,14 @@ class HeliochromeColorize(io.ComfyNode):
                 ),
             ],
             outputs=[
-                io.Image.Output("color", display_name="image", tooltip="The coloured photograph."),
+                image_output(),
                 io.Mask.Output(
                     "confidence",
                     display_name="confidence",
                     tooltip="1 where the network is sure of the colour, 0 where it is not or "
                     "where it was not measured.",
                 ),
-                ProvenanceSocket.Output(
-                    "provenance",
-                    display_name="provenance",
-                    tooltip="How the colour was made, for Save Colourised Photo.",
-                ),
+                provenance_output(),
             ],
             hidden=[io.Hidden.unique_id],
         )

@@ -5,13 +5,22 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..core.presets import DEFAULT_MODEL, DEFAULT_PRESET, MAX_SIZE, MIN_SIZE, SIZE_STEP
+from ..core.backends import AUTO
+from ..core.presets import DEFAULT_PRESET
 from ..core.settings import Settings
 from ..core.treatment import Treatment, WarmTone
 from .choice import check_choice
-from .models import AUTO, ModelChoice, choices, find, fingerprint
+from .models import ModelChoice, choices, find, fingerprint
 from .painting import colorization, paint
-from .schema import ProvenanceSocket, schema
+from .schema import schema
+from .widgets import (
+    image_input,
+    image_output,
+    model_input,
+    preview_input,
+    provenance_output,
+    size_input,
+)
 
 
 class DDColorColorize(io.ComfyNode):
@@ -26,38 +35,14 @@ class DDColorColorize(io.ComfyNode):
             "Colourise Photo has all settings.",
             search_aliases=["colorize", "ddcolor", "black and white", "上色", "黑白修复"],
             inputs=[
-                io.Image.Input("image", tooltip="The photograph: any size, any shape, any batch."),
-                io.Combo.Input(
-                    "model",
-                    options=choices(),
-                    default=DEFAULT_MODEL,
-                    tooltip="ddcolor_v2 suits most photographs, ddcolor_artistic is more vivid, "
-                    "ddcolor_v1 is small and quick.",
-                ),
-                io.Int.Input(
-                    "size",
-                    default=DEFAULT_PRESET.size,
-                    min=MIN_SIZE,
-                    max=MAX_SIZE,
-                    step=SIZE_STEP,
-                    tooltip="Long side, in pixels, of what the network sees: 448-704 suits "
-                    "people, 768-1280 buildings. The result keeps the photograph's own size.",
-                ),
-                io.Boolean.Input(
-                    "preview",
-                    default=False,
-                    optional=True,
-                    tooltip="Work without a model: the picture becomes a warm-tone preview, "
-                    "which is not colourisation and is marked so.",
-                ),
+                image_input(),
+                model_input(),
+                size_input(),
+                preview_input(),
             ],
             outputs=[
-                io.Image.Output("color", display_name="image", tooltip="The coloured photograph."),
-                ProvenanceSocket.Output(
-                    "provenance",
-                    display_name="provenance",
-                    tooltip="How the colour was made, for Save Colourised Photo.",
-                ),
+                image_output(),
+                provenance_output(),
             ],
             hidden=[io.Hidden.unique_id],
         )

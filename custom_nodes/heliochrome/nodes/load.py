@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..core.backends import BACKENDS, DEVICES
-from ..core.presets import DEFAULT_MODEL
+from ..core.backends import AUTO, BACKENDS, DEVICES
 from ..core.treatment import WarmTone
 from .choice import check_choice
-from .models import AUTO, ModelChoice, choices, find, fingerprint
+from .models import ModelChoice, choices, find, fingerprint
 from .schema import ModelSocket, schema
 from .sessions import sessions
+from .widgets import model_input, preview_input
 
 
 class HeliochromeLoadDDColor(io.ComfyNode):
@@ -27,13 +27,7 @@ class HeliochromeLoadDDColor(io.ComfyNode):
             description="Opens a DDColor model from models/ddcolor or the Heliochrome cache.",
             search_aliases=["ddcolor", "colorize", "上色", "加载模型"],
             inputs=[
-                io.Combo.Input(
-                    "model",
-                    options=choices(),
-                    default=DEFAULT_MODEL,
-                    tooltip="ddcolor_v2 suits most photographs, ddcolor_artistic is more vivid, "
-                    "ddcolor_v1 is small and quick.",
-                ),
+                model_input(),
                 io.Combo.Input(
                     "backend",
                     options=[AUTO, *BACKENDS],
@@ -46,13 +40,7 @@ class HeliochromeLoadDDColor(io.ComfyNode):
                     default=AUTO,
                     tooltip="Where the network runs. auto follows ComfyUI.",
                 ),
-                io.Boolean.Input(
-                    "preview",
-                    default=False,
-                    optional=True,
-                    tooltip="Work without a model: the picture becomes a warm-tone preview, "
-                    "which is not colourisation and is marked so.",
-                ),
+                preview_input(),
             ],
             outputs=[
                 ModelSocket.Output(

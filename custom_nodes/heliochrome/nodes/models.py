@@ -14,7 +14,6 @@ from ..core.store import ModelStore
 from ..core.weights_file import SUFFIXES
 
 FOLDER: Final = "ddcolor"
-AUTO: Final = "auto"  # the backend or device that fits best
 
 _PREVIEW_HINT: Final = (
     "Until then, the `preview` switch of this node gives a warm-tone preview (not colourisation). "

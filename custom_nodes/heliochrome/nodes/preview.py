@@ -8,6 +8,7 @@ from comfy_api.latest import io
 from ..core.treatment import WarmTone
 from .painting import paint
 from .schema import ProvenanceSocket, schema
+from .widgets import image_input
 
 
 class HeliochromeWarmTonePreview(io.ComfyNode):
@@ -21,9 +22,7 @@ class HeliochromeWarmTonePreview(io.ComfyNode):
             description="Tones a photograph warmly without any model, to try a graph out. "
             "This is not colourisation, and the saved file says so.",
             search_aliases=["sepia", "preview", "暖色", "预览"],
-            inputs=[
-                io.Image.Input("image", tooltip="The photograph: any size, any shape, any batch.")
-            ],
+            inputs=[image_input()],
             outputs=[
                 io.Image.Output("toned", display_name="image", tooltip="The toned photograph."),
                 ProvenanceSocket.Output(

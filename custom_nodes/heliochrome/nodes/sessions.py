@@ -8,9 +8,10 @@ from typing import Final
 
 import comfy.model_management
 
+from ..core.backends import AUTO
 from ..core.colorize import Colorizer
 from ..core.loading import LoadedModel, open_model
-from .models import AUTO, ModelChoice, store
+from .models import ModelChoice, store
 
 _LIMIT: Final = 2  # a graph that compares two models does not reload them each time
 

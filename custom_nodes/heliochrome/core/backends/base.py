@@ -16,7 +16,8 @@ _log = logging.getLogger("heliochrome")
 
 # name -> the distribution that must be installed; the order is the preference of "auto"
 BACKENDS: Final = {"torch": "torch", "onnxruntime": "onnxruntime"}
-DEVICES: Final = ("auto", "cpu", "cuda")
+AUTO: Final = "auto"  # the backend or device that fits best
+DEVICES: Final = (AUTO, "cpu", "cuda")
 
 
 class Backend(Protocol):
@@ -47,7 +48,7 @@ def usable_backends() -> list[str]:
     return [name for name, module in BACKENDS.items() if find_spec(module)]
 
 
-def open_backend(weights: Path, backend: str = "auto", device: str = "auto") -> Backend:
+def open_backend(weights: Path, backend: str = AUTO, device: str = AUTO) -> Backend:
     """Load a checkpoint (or an exported .onnx) into a runtime.
 
     backend: "auto" or a name in BACKENDS; device: one of DEVICES. Raises BadSetting,
@@ -55,7 +56,7 @@ def open_backend(weights: Path, backend: str = "auto", device: str = "auto") -> 
     """
     if device not in DEVICES:
         raise BadSetting(f"device must be one of {', '.join(DEVICES)}, got {device!r}.")
-    if backend == "auto":
+    if backend == AUTO:
         backend = _choose(weights)
         _log.info("backend: %s (chosen automatically)", backend)
     if backend not in BACKENDS:

@@ -11,6 +11,7 @@ from ...arch import FoldedDDColor
 from ..errors import BackendUnavailable, OutOfMemory
 from ..lab import FloatArray
 from ..weights import load_network
+from .base import AUTO
 
 # Growth of the peak per input pixel from 512 to 1024, tiny network on CPU
 # (benchmarks/results/colorize.md); wider networks are taken to need as much more.
@@ -47,7 +48,7 @@ class TorchBackend:
 
 def load(weights: Path, device: str) -> TorchBackend:
     """Raises BadWeights, BackendUnavailable."""
-    if device == "auto":
+    if device == AUTO:
         device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
         raise BackendUnavailable(

@@ -7,7 +7,8 @@ from typing import Any, BinaryIO, Final
 
 import numpy as np
 
-from .model import BitDepth, PhotoFormat, Pixels, full_scale
+from ..lab import full_scale
+from .model import BitDepth, PhotoFormat, Pixels
 from .profiles import DTYPES
 
 JPEG_QUALITY: Final = 95

@@ -14,7 +14,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from .model import Pixels, full_scale
+from ..lab import full_scale
+from .model import Pixels
 
 Floats = NDArray[np.float32]
 _Curve = NDArray[np.float64]

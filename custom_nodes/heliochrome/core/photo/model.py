@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,8 +93,3 @@ def format_of_suffix(path: Path) -> PhotoFormat | None:
     """The format `path` asks for by its ending, upper or lower case; None if not one of ours."""
     suffix = path.suffix.lower()
     return next((name for name, endings in SUFFIXES.items() if suffix in endings), None)
-
-
-def full_scale(dtype: np.dtype[Any]) -> int:
-    """The value of white: 255 or 65535."""
-    return int(np.iinfo(dtype).max)

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from ..disk import sync_folder
 from ..errors import OutputExists, OutputFailed
 
 # What file systems without hard links answer (FAT, some network shares, Android).
@@ -66,7 +67,7 @@ def new_file(target: Path, *, overwrite: bool) -> Iterator[BinaryIO]:
             part.replace(target)
         else:
             _name_new(part, target)
-        _sync_folder(target.parent)
+        sync_folder(target.parent)
     except FileExistsError as error:
         raise _exists(target) from error
     except OSError as error:
@@ -116,13 +117,3 @@ def _is_same(path: Path, source: Path) -> bool:
 
 def _exists(path: Path) -> OutputExists:
     return OutputExists(f"{path} is already there. Choose another name, or allow overwriting.")
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name survive a power cut; Windows has no such call."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
