@@ -6,7 +6,7 @@
 The peer is the network of spandrel_extra_arches in eager mode. All run in one process,
 interleaved round by round, so that a busy machine slows them alike; the figure is the
 median, and what is compared is the ratio. Peak memory comes from one fresh process each.
-The weights are ../shared/ddcolor_reference's stand-ins; speed does not depend on them.
+The weights are the stand-ins of tests/data/ddcolor_reference; speed does not depend on them.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = Path(folder) / "tiny.safetensors"
         save_file(weights("tiny"), checkpoint)
-        export_onnx(checkpoint, checkpoint.with_suffix(".onnx"))
+        export_onnx(checkpoint, checkpoint.with_suffix(".onnx"), "stand-in")
         rows = measure(checkpoint, args.sizes, args.rounds)
     report = {"machine": machine(), "network": "tiny", "rows": rows}
     args.output.parent.mkdir(exist_ok=True)

@@ -4,28 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
-import pytest
 
-FOLDER = Path(
-    os.environ.get("HELIOCHROME_REFERENCE", Path(__file__).parents[2] / "shared/ddcolor_reference")
-)
-
-
-def require() -> None:
-    if not FOLDER.is_dir():
-        pytest.skip(f"DDColor reference data not found at {FOLDER}; set HELIOCHROME_REFERENCE")
+FOLDER = Path(__file__).parent / "data/ddcolor_reference"
 
 
 @cache
 def generator() -> ModuleType:
-    require()
     spec = importlib.util.spec_from_file_location("gen_weights", FOLDER / "gen_weights.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -34,7 +24,6 @@ def generator() -> ModuleType:
 
 
 def manifest(size: str) -> dict[str, Any]:
-    require()
     return json.loads((FOLDER / f"manifests/ddcolor_{size}.json").read_text())
 
 
@@ -47,10 +36,8 @@ def weights(size: str) -> dict[str, np.ndarray]:
 
 
 def golden(name: str) -> Any:
-    require()
     return np.load(FOLDER / f"goldens/{name}.npz")
 
 
 def golden_info() -> dict[str, Any]:
-    require()
     return json.loads((FOLDER / "goldens/goldens.json").read_text())

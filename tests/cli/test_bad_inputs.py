@@ -54,12 +54,16 @@ def _two_thirds(kind: str, **options: object) -> Maker:
 # name of the file, how it is made, what the error must say
 FILES: list[tuple[str, Maker, str]] = [
     ("empty.jpg", _bytes(b""), "empty"),
-    ("text.jpg", _bytes(b"Dear aunt, here is the photograph."), "not a|expected"),
-    ("page.jpg", _bytes(b"<!DOCTYPE html><html>404</html>"), "not a|expected"),
-    ("document.pdf.jpg", _bytes(b"%PDF-1.7\n%%EOF"), "not a|expected"),
-    ("drawing.png", _bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "not a|expected"),
-    ("archive.tif", _bytes(b"PK\x03\x04" + b"\0" * 60), "not a|expected"),
-    ("zeros.png", _bytes(b"\0" * 4096), "not a|expected"),
+    ("text.jpg", _bytes(b"Dear aunt, here is the photograph."), "expected|not a photograph"),
+    ("page.jpg", _bytes(b"<!DOCTYPE html><html>404</html>"), "expected|not a photograph"),
+    ("document.pdf.jpg", _bytes(b"%PDF-1.7\n%%EOF"), "expected|not a photograph"),
+    (
+        "drawing.png",
+        _bytes(b"<svg xmlns='http://www.w3.org/2000/svg'/>"),
+        "expected|not a photograph",
+    ),
+    ("archive.tif", _bytes(b"PK\x03\x04" + b"\0" * 60), "expected|not a photograph"),
+    ("zeros.png", _bytes(b"\0" * 4096), "expected|not a photograph"),
     ("cut.jpg", _two_thirds("JPEG"), "damaged|truncated|incomplete"),
     ("cut.png", _two_thirds("PNG"), "damaged|truncated|incomplete"),
     ("cut.tif", _two_thirds("TIFF", compression="tiff_lzw"), "damaged|truncated|incomplete"),
@@ -116,6 +120,8 @@ ARGUMENTS: list[tuple[list[str], str]] = [
     (["--backend", "onnxruntime"], "heliochrome export"),
     (["--device", "cuda"], "cuda"),
     (["--chroma-guide", "magic"], "--chroma-guide"),
+    (["--reference-mode", "--strength", "0.5"], "no effect"),
+    (["--model", "/nowhere/own.pth"], "neither a model id"),
 ]
 
 
@@ -142,6 +148,15 @@ def test_results_never_go_over_or_among_the_originals(
     assert "among the originals" in capsys.readouterr().err
     assert main(["colorize", str(photo), "-o", str(folder), "--overwrite"]) == 1
     assert "never overwritten" in capsys.readouterr().err
+    beside = folder / "album/photo.jpg"  # an original, where a result would go
+    beside.parent.mkdir()
+    beside.write_bytes(_encoded("JPEG", quality=40))
+    kept = beside.read_bytes()
+    assert main(["colorize", str(photo), "-o", str(beside.parent), "--overwrite"]) == 1
+    assert "was not made by Heliochrome" in capsys.readouterr().err
+    assert beside.read_bytes() == kept
+    beside.unlink()
+    beside.parent.rmdir()
     other = tmp_path / "other/photo.JPG"
     other.parent.mkdir()
     other.write_bytes(before)

@@ -15,7 +15,7 @@ from safetensors.numpy import save_file
 import micro
 from heliochrome.core.backends import open_backend
 from heliochrome.core.colorize import Colorizer
-from heliochrome.core.errors import BadImage, Cancelled
+from heliochrome.core.errors import BadImage, BadWeights, Cancelled
 from heliochrome.core.lab import lightness
 from heliochrome.core.presets import PORTRAIT
 from heliochrome.core.settings import Settings
@@ -152,15 +152,58 @@ def test_confidence_is_low_where_the_mirrored_picture_disagrees(colorizer: Color
 
 def test_cancel_stops_and_progress_ends(colorizer: Colorizer) -> None:
     seen: list[tuple[int, int]] = []
-    colorizer.colorize(photo(600, 900), SMALL, progress=lambda d, t: seen.append((d, t)))
-    fractions = [done / total for done, total in seen]
-    assert fractions == sorted(fractions) and fractions[-1] == 1 and len(fractions) >= 3
+    for confidence in (False, True):
+        seen.clear()
+        colorizer.colorize(
+            np.stack([photo(600, 900)] * 2),
+            SMALL,
+            confidence=confidence,
+            progress=lambda d, t: seen.append((d, t)),
+        )
+        fractions = [done / total for done, total in seen]
+        assert fractions == sorted(fractions) and fractions[-1] == 1 and len(fractions) >= 6
+        assert fractions[0] < 0.5
 
     def stop() -> None:
         raise Cancelled("stopped")
 
     with pytest.raises(Cancelled):
         colorizer.colorize(photo(60, 90), SMALL, cancel=stop)
+
+
+@pytest.mark.parametrize(("asked", "used"), [(256, None), (500, 480), (287, 256)])
+def test_a_changed_size_is_told(colorizer: Colorizer, asked: int, used: int | None) -> None:
+    settings = Settings.from_preset(PORTRAIT, size=asked)
+    result = colorizer.colorize(photo(60, 90), settings)
+    assert result.network_extent is not None
+    assert result.network_extent.width == (used or asked)
+    assert [notice.code for notice in result.notices] == ([] if used is None else ["size-snapped"])
+    assert all(str(used) in notice.text for notice in result.notices)
+
+
+def test_a_network_that_gives_no_numbers_is_an_error_and_not_a_black_picture() -> None:
+    class Broken:
+        name, device, weight_bytes, source_sha256 = "torch", "cpu", 0, None
+
+        def predict_ab(self, gray_rgb: np.ndarray) -> np.ndarray:
+            return np.full((1, 2, *gray_rgb.shape[2:]), np.nan, np.float32)
+
+        def activation_bytes(self, batch: int, size: int) -> int:
+            return 0
+
+        def close(self) -> None:
+            pass
+
+    with pytest.raises(BadWeights, match="not numbers"):
+        Colorizer(Broken()).colorize(photo(60, 90), SMALL)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_pixels_that_are_no_numbers_are_refused(colorizer: Colorizer, value: float) -> None:
+    image = photo(60, 90, np.float32)
+    image[3, 4, 1] = value
+    with pytest.raises(BadImage, match="NaN or infinite"):
+        colorizer.colorize(image, SMALL)
 
 
 @pytest.mark.parametrize(

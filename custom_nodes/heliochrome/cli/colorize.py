@@ -74,7 +74,13 @@ def run(args: argparse.Namespace) -> int:
     from ..core.preview import PREVIEW_LABEL
 
     treatment = _treatment(args)
-    tasks = plan(args.photos, args.output, treatment.name_suffix)
+    photos = [photo.expanduser() for photo in args.photos]
+    album = plan(photos, args.output.expanduser(), treatment.name_suffix)
+    tasks = album.tasks
+    if album.left_out:
+        some = ", ".join(path.name for path in album.left_out[:5])
+        more = " and others" if len(album.left_out) > 5 else ""
+        complain(f"left out, as no photographs of a kind we read: {some}{more}")
     if args.preview:
         complain(f"heliochrome: {PREVIEW_LABEL}: no model is used.")
     outcomes: list[Outcome] = []
@@ -103,14 +109,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _treatment(args: argparse.Namespace) -> Any:
-    from ..core.colorize import Colorizer
-    from ..core.errors import ModelNotFound
+    from ..core.errors import BadSetting, ModelNotFound
     from ..core.loading import open_model
     from ..core.settings import Settings
     from ..core.store import ModelStore
     from ..core.treatment import Colorization, WarmTone
 
     preset = PRESETS[args.preset]
+    tuned = (args.strength, args.saturation, args.chroma_guide)
+    if args.reference_mode and any(value is not None for value in tuned):
+        raise BadSetting(
+            "--reference-mode reproduces the original, so --strength, --saturation and "
+            "--chroma-guide have no effect with it: leave them out."
+        )
     settings = Settings.from_preset(
         preset,
         size=args.size,
@@ -129,7 +140,7 @@ def _treatment(args: argparse.Namespace) -> Any:
             f"{error} To see the steps without a model, add --preview: a warm-tone picture "
             "that is not colourisation and is marked so."
         ) from error
-    return Colorization(Colorizer(model.backend), model.name, model.sha256, preset.id, settings)
+    return Colorization(model, preset.id, settings)
 
 
 def _tell(outcome: Any) -> None:

@@ -15,13 +15,15 @@ from .output import say
 
 MISSING: Final = 1
 
+State = Literal["ok", "optional", "missing"]
+
 
 @dataclass(frozen=True)
 class Finding:
     """One line of the report. `advice` is the command that mends it."""
 
     topic: str
-    state: Literal["ok", "optional", "missing"]
+    state: State
     text: str
     advice: str = ""
 
@@ -47,24 +49,30 @@ def run(args: argparse.Namespace) -> int:
 
 def _machine() -> Iterator[Finding]:
     from ..core.disk import human_bytes
+    from ..core.errors import HeliochromeError
     from ..core.store import ModelStore
     from ..version import SOFTWARE
 
     yield Finding("version", "ok", f"{SOFTWARE}, Python {platform.python_version()}")
-    folder = ModelStore.from_environ().download_folder()
-    yield Finding("disk", "ok", f"{human_bytes(shutil.disk_usage(folder).free)} free in {folder}")
+    try:
+        folder = ModelStore.from_environ().download_folder()
+    except HeliochromeError as error:
+        yield Finding("models folder", "optional", str(error))
+        return
+    free = human_bytes(shutil.disk_usage(folder).free)
+    yield Finding("models folder", "ok", f"{folder}, {free} free")
 
 
 def _backends() -> Iterator[Finding]:
-    from ..core.backends import BACKENDS, usable_backends
+    from ..core.backends import BACKENDS, install_command, usable_backends
 
     usable = usable_backends()
-    for name, package in BACKENDS.items():
+    for name, module in BACKENDS.items():
         if name in usable:
-            yield Finding(f"backend {name}", "ok", _version_of(package))
+            yield Finding(f"backend {name}", "ok", _version_of(module))
         else:
-            needed: Literal["optional", "missing"] = "optional" if usable else "missing"
-            yield Finding(f"backend {name}", needed, "not installed", f"pip install {package}")
+            state: State = "optional" if usable else "missing"
+            yield Finding(f"backend {name}", state, "not installed", install_command(name))
     if "torch" not in usable:
         yield Finding("GPU", "optional", "not looked for without PyTorch")
         return
@@ -77,22 +85,32 @@ def _backends() -> Iterator[Finding]:
 
 
 def _models() -> Iterator[Finding]:
+    """The default model, or another that can stand in for it, must be here and runnable."""
+    from ..core.backends import usable_backends
+    from ..core.export import export_command
     from ..core.presets import DEFAULT_MODEL
     from ..core.store import ModelStore
+    from ..core.weights_file import ONNX_SUFFIX
 
-    statuses = ModelStore.from_environ().status()
-    some = any(status.path for status in statuses)
-    for status in statuses:
-        if status.path is not None:
-            yield Finding(f"model {status.spec.id}", "ok", f"{status.state}, {status.path}")
-            continue
-        needed = status.spec.id == DEFAULT_MODEL and not some
-        yield Finding(
-            f"model {status.spec.id}",
-            "missing" if needed else "optional",
-            "not on this machine",
-            status.advice or "",
-        )
+    findings = []
+    for status in ModelStore.from_environ().status():
+        topic, path = f"model {status.spec.id}", status.path
+        if path is None:
+            findings.append(Finding(topic, "optional", "not on this machine", status.advice or ""))
+        elif status.state == "mismatch":
+            findings.append(Finding(topic, "missing", status.advice or "not the right file"))
+        elif "torch" not in usable_backends() and not path.with_suffix(ONNX_SUFFIX).is_file():
+            needs = "needs PyTorch, or an export made on a machine that has it"
+            findings.append(Finding(topic, "missing", f"{path}: {needs}", export_command(path)))
+        else:
+            findings.append(Finding(topic, "ok", str(path)))
+    if not any(finding.state == "ok" for finding in findings):
+        wanted = f"model {DEFAULT_MODEL}"
+        findings = [
+            Finding(f.topic, "missing", f.text, f.advice) if f.topic == wanted else f
+            for f in findings
+        ]
+    yield from findings
 
 
 def _version_of(package: str) -> str:

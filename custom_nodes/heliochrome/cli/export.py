@@ -25,12 +25,13 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     from ..core.export import export_onnx
     from ..core.store import ModelStore
-    from ..core.weights_file import ONNX_SUFFIX
+    from ..core.weights_file import ONNX_SUFFIX, refuse_impostor
 
     store = ModelStore.from_environ()
     named = args.model in store.catalog.models
     weights = store.find(args.model) if named else Path(args.model).expanduser()
-    target = args.output or weights.with_suffix(ONNX_SUFFIX)
+    refuse_impostor(weights, str(weights))
+    target = (args.output or weights.with_suffix(ONNX_SUFFIX)).expanduser()
     complain(f"exporting {weights} (about a minute for the large network)")
-    say(str(export_onnx(weights, target, overwrite=args.overwrite)))
+    say(str(export_onnx(weights, target, store.sha256(weights), overwrite=args.overwrite)))
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Final, Literal
 
 from .errors import BadImage, Cancelled, HeliochromeError, OutOfMemory, OutputExists
 from .jobs import Cancel, Progress, no_progress
-from .photo import SUFFIXES, default_suffix, format_of_suffix, read_photo, write_photo
+from .photo import SUFFIXES, describe, read_photo, write_photo
 from .treatment import Treatment
 
 _log = logging.getLogger("heliochrome")
@@ -31,6 +32,15 @@ class Task:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """The work, listed before it starts. left_out: files in folders that are no photographs
+    by their ending; our own earlier results are not named."""
+
+    tasks: tuple[Task, ...]
+    left_out: tuple[Path, ...]
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of one task. `text` is for the user; `notices` say what was changed for them."""
 
@@ -43,60 +53,90 @@ class Outcome:
     seconds: float = 0.0
 
 
-def plan(sources: Sequence[Path], out: Path, name_suffix: str = "") -> list[Task]:
-    """List the work before it starts. Folders are searched with their subfolders.
+def plan(sources: Sequence[Path], out: Path, name_suffix: str = "") -> Plan:
+    """List the work. Folders are searched with their subfolders, hidden files left out.
 
-    Raises BadImage (nothing there), OutputExists (two photographs would become one file,
-    or `out` is a file or would put results among the originals).
+    A result keeps the photograph's name; the ending follows the content (a PNG called .jpg
+    becomes .png, a BMP becomes .png). Raises BadImage (nothing there) and OutputExists (two
+    photographs would become one file, or results would go among the originals).
     """
     if out.exists() and not out.is_dir():
         raise OutputExists(f"{out} is a file: name a folder for the results.")
-    tasks: list[Task] = []
+    named: list[tuple[Path, Path]] = []  # source, its place below `out`
+    left_out: list[Path] = []
     for source in sources:
         if source.is_dir():
-            tasks += _in_folder(source, out, name_suffix)
-        elif source.exists():
-            tasks.append(Task(source, _target(out / source.name, name_suffix)))
+            found, other = _in_folder(source, out)
+            named += [(path, path.relative_to(source)) for path in found]
+            left_out += other
+        elif os.path.lexists(source):
+            named.append((source, Path(source.name)))
         else:
             raise BadImage(f"{source}: there is no such file or folder.")
-    if not tasks:
+    if not named:
         looked = ", ".join(str(source) for source in sources) or "nothing"
         raise BadImage(f"no photographs found in {looked}: expected {_listed(PHOTO_SUFFIXES)}.")
-    _refuse_collisions(tasks)
-    return tasks
+    return Plan(_name_targets(named, out, name_suffix), tuple(left_out))
 
 
-def _in_folder(folder: Path, out: Path, name_suffix: str) -> list[Task]:
-    if out.resolve() == folder.resolve():
+def _in_folder(folder: Path, out: Path) -> tuple[list[Path], list[Path]]:
+    """Photographs, and the files that are none."""
+    results = os.path.realpath(out)
+    if results == os.path.realpath(folder):
         raise OutputExists(
             f"results would go among the originals in {folder}: name another folder with -o."
         )
-    found = sorted(
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in PHOTO_SUFFIXES
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-        and out.resolve() not in path.resolve().parents
-        and path.is_file()
-    )
-    return [Task(path, _target(out / path.relative_to(folder), name_suffix)) for path in found]
+    photographs, other = [], []
+    for path in sorted(folder.rglob("*")):
+        if any(part.startswith(".") for part in path.relative_to(folder).parts) or path.is_dir():
+            continue
+        if path.suffix.lower() not in PHOTO_SUFFIXES:
+            other.append(path)
+        elif not (os.path.realpath(path).startswith(results + os.sep) and _is_ours(path)):
+            photographs.append(path)
+    return photographs, other
 
 
-def _target(path: Path, name_suffix: str) -> Path:
-    return path.with_name(f"{path.stem}{name_suffix}{path.suffix}")
+def _is_ours(path: Path) -> bool:
+    try:
+        return describe(path).provenance is not None
+    except BadImage:
+        return False
 
 
-def _refuse_collisions(tasks: Sequence[Task]) -> None:
-    seen: dict[str, Path] = {}
-    for task in tasks:
+def _name_targets(
+    named: Sequence[tuple[Path, Path]], out: Path, name_suffix: str
+) -> tuple[Task, ...]:
+    kept = {place for _, place in named}
+    tasks: dict[str, Task] = {}
+    for source, place in named:
+        ending = _ending(source)
+        short = place.with_suffix(ending) if place.suffix.lower() in PHOTO_SUFFIXES else None
+        if ending.lower() == place.suffix.lower():
+            stem, ending = place.with_suffix(""), place.suffix
+        elif short is not None and short not in kept:
+            stem = place.with_suffix("")
+        else:  # a.bmp beside a.png becomes a.bmp.png; "scan.2020" has no ending to replace
+            stem = place
+        target = out / stem.with_name(f"{stem.name}{name_suffix}{ending}")
         # Some file systems hold A.jpg and a.jpg to be one file.
-        key = str(task.target).casefold()
-        if key in seen:
+        key = str(target).casefold()
+        if key in tasks:
             raise OutputExists(
-                f"{seen[key]} and {task.source} would both become {task.target}: "
+                f"{tasks[key].source} and {source} would both become {target}: "
                 "colour them into different folders."
             )
-        seen[key] = task.source
+        tasks[key] = Task(source, target)
+    return tuple(tasks.values())
+
+
+def _ending(source: Path) -> str:
+    """The ending of the result's name; for what cannot be read, the one it has."""
+    try:
+        endings = SUFFIXES[describe(source).format]
+    except BadImage:
+        return source.suffix  # colouring it will say what is wrong
+    return source.suffix if source.suffix.lower() in endings else endings[0]
 
 
 def run(
@@ -130,29 +170,38 @@ def run(
 def _one(
     task: Task, treatment: Treatment, overwrite: bool, cancel: Cancel, progress: Progress
 ) -> Outcome:
-    if task.target.exists() and not overwrite:
-        return _already_there(task.source, task.target)
-    photo = read_photo(task.source)
     target = task.target
-    if format_of_suffix(target) is None:
-        target = target.with_suffix(default_suffix(photo))
-        if target.exists() and not overwrite:
-            return _already_there(task.source, target)
+    if _is_there(target) and not overwrite:
+        return _already_there(task)
+    photo = read_photo(task.source)
     treated = treatment.apply(photo.pixels, progress, cancel)
     cancel()
     target.parent.mkdir(parents=True, exist_ok=True)
-    write_photo(target, treated.result.image, photo, treated.provenance, overwrite=overwrite)
+    try:
+        # Still there and not skipped: the empty file that a killed run leaves on some disks.
+        replacing = overwrite or os.path.lexists(target)
+        write_photo(target, treated.result.image, photo, treated.provenance, overwrite=replacing)
+    except OutputExists:
+        if overwrite:
+            raise
+        return _already_there(task)  # another run was quicker
+    extent = treated.result.network_extent
     return Outcome(
         task.source,
         target,
         "done",
         notices=(*photo.notes, *treated.provenance.notices),
-        network_extent=str(treated.result.network_extent),
+        network_extent=None if extent is None else str(extent),
     )
 
 
-def _already_there(source: Path, target: Path) -> Outcome:
-    return Outcome(source, target, "skipped", f"{target} is already there: --overwrite redoes it.")
+def _is_there(target: Path) -> bool:
+    return os.path.lexists(target) and target.lstat().st_size > 0
+
+
+def _already_there(task: Task) -> Outcome:
+    text = f"{task.target} is already there: --overwrite redoes it."
+    return Outcome(task.source, task.target, "skipped", text)
 
 
 def _reason(task: Task, error: Exception) -> str:

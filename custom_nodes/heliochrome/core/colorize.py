@@ -10,7 +10,7 @@ import numpy as np
 
 from .backends.base import Backend
 from .chroma import ChromaUpsampler, limit_chroma
-from .errors import BadImage
+from .errors import BadImage, BadWeights
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .lab import FloatArray, ImageArray, full_scale, grey, lab_to_srgb, lightness, quantize
@@ -20,6 +20,7 @@ from .strips import strips
 
 # Two predictions this far apart (CIE76 colour difference of ab) count as half agreement.
 _CONFIDENCE_DELTA: Final = 10.0
+_FORWARD_SHARE: Final = 0.7  # of the time a photograph takes, for the progress bar
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,15 @@ class Notice:
 
 @dataclass(frozen=True)
 class Result:
-    """image: same shape and dtype as the input, sRGB. network_extent: what the network saw.
+    """image: same shape and dtype as the input, sRGB.
 
+    network_extent: what the network saw; None when no network was used.
     confidence: (B, H, W) or (H, W) float32 in [0, 1] as the input was batched, or None
     when it was not asked for.
     """
 
     image: ImageArray
-    network_extent: Extent
+    network_extent: Extent | None
     notices: tuple[Notice, ...] = ()
     confidence: FloatArray | None = None
 
@@ -72,6 +74,7 @@ class Colorizer:
         _check(image)
         batch = image if image.ndim == 4 else image[None]
         coloured = np.empty_like(batch)
+        passes = 2 if confidence else 1
         sure = np.empty(batch.shape[:3], np.float32) if confidence else None
         extent = Extent.of(batch.shape[1:])
         network = (
@@ -81,7 +84,8 @@ class Colorizer:
         )
         paint = _reference if settings.reference else _natural
         for i, photo in enumerate(batch):
-            job = _Job(self.backend, settings, network, cancel, progress, i, len(batch))
+            steps = _Steps(progress, i, len(batch), passes)
+            job = _Job(self.backend, settings, network, cancel, steps)
             paint(job, photo, coloured[i])
             if sure is not None:
                 sure[i] = job.agreement(photo)
@@ -90,8 +94,31 @@ class Colorizer:
         return Result(
             image=coloured[0] if single else coloured,
             network_extent=network,
+            notices=_notices(settings),
             confidence=sure[0] if single and sure is not None else sure,
         )
+
+
+@dataclass
+class _Steps:
+    """Progress over a batch: forward passes count for `_FORWARD_SHARE` of a photograph."""
+
+    progress: Progress
+    index: int
+    count: int
+    passes: int
+    done: float = 0.0
+
+    def forward(self) -> None:
+        self._add(_FORWARD_SHARE / self.passes)
+
+    def painted(self, fraction: float) -> None:
+        """`fraction` of the rows more have been painted."""
+        self._add((1 - _FORWARD_SHARE) * fraction)
+
+    def _add(self, share: float) -> None:
+        self.done += share
+        self.progress(int(1000 * (self.index + min(self.done, 1.0))), 1000 * self.count)
 
 
 @dataclass
@@ -102,20 +129,23 @@ class _Job:
     settings: Settings
     network: Extent
     cancel: Cancel
-    progress: Progress
-    index: int
-    count: int
+    steps: _Steps
     seen: FloatArray | None = None  # (h, w) the grey the network saw, sRGB in [0, 1]
     ab: FloatArray | None = None  # (h, w, 2) what it gave
 
     def predict(self, seen: FloatArray) -> FloatArray:
-        """(h, w) sRGB grey in [0, 1] -> (h, w, 2) ab."""
+        """(h, w) sRGB grey in [0, 1] -> (h, w, 2) ab. Raises BadWeights for what is no number."""
         self.cancel()
         self.seen = np.ascontiguousarray(seen, np.float32)
         planes = np.repeat(self.seen[None, None], 3, axis=1)  # (1, 3, h, w)
         ab = self.backend.predict_ab(planes)[0]  # (2, h, w)
+        if not np.isfinite(ab).all():
+            raise BadWeights(
+                f"the network ({self.backend.name}) gave values that are not numbers: the model "
+                "file is damaged. Check it with `heliochrome models verify`."
+            )
         self.ab = np.ascontiguousarray(ab.transpose(1, 2, 0))
-        self.step(0.7)
+        self.steps.forward()
         return self.ab
 
     def agreement(self, photo: ImageArray) -> FloatArray:
@@ -128,10 +158,6 @@ class _Job:
         height, width = photo.shape[:2]
         full: FloatArray = cv2.resize(agreed, (width, height), interpolation=cv2.INTER_LINEAR)
         return full
-
-    def step(self, fraction: float) -> None:
-        """Report how much of this photograph is done; the bar counts thousandths."""
-        self.progress(int(1000 * (self.index + fraction)), 1000 * self.count)
 
 
 def _natural(job: _Job, photo: ImageArray, out: ImageArray) -> None:
@@ -149,11 +175,11 @@ def _natural(job: _Job, photo: ImageArray, out: ImageArray) -> None:
     ab = limit_chroma(ab * np.float32(settings.saturation), settings.chroma_limit)
     ab *= np.float32(settings.strength)
     chroma = ChromaUpsampler(small, ab, full, settings.chroma_guide, settings.edge_sigma)
-    for i, (top, bottom) in enumerate(pieces):
+    for top, bottom in pieces:
         job.cancel()
         rows = light[top:bottom]
         out[top:bottom] = quantize(lab_to_srgb(rows, chroma.rows(top, bottom, rows)), out.dtype)
-        job.step(0.7 + 0.3 * (i + 1) / len(pieces))
+        job.steps.painted(1 / len(pieces))
 
 
 def _reference(job: _Job, photo: ImageArray, out: ImageArray) -> None:
@@ -168,7 +194,15 @@ def _reference(job: _Job, photo: ImageArray, out: ImageArray) -> None:
     full = cv2.resize(ab, (photo.shape[1], photo.shape[0]), interpolation=cv2.INTER_NEAREST)
     lab = np.concatenate((light, full), axis=2)
     out[:] = quantize(np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1), out.dtype)
-    job.step(1.0)
+    job.steps.painted(1.0)
+
+
+def _notices(settings: Settings) -> tuple[Notice, ...]:
+    used = settings.size // SIZE_STEP * SIZE_STEP
+    if used == settings.size:
+        return ()
+    text = f"Size {used} was used, not {settings.size}: sizes are multiples of {SIZE_STEP}."
+    return (Notice("size-snapped", text),)
 
 
 def _check(image: ImageArray) -> None:
@@ -177,4 +211,9 @@ def _check(image: ImageArray) -> None:
         raise BadImage(
             "expected RGB pixels of shape (H, W, 3) or (B, H, W, 3), uint8, uint16 or float32; "
             f"got shape {image.shape}, {image.dtype}."
+        )
+    if image.dtype == np.float32 and not np.isfinite(image).all():
+        raise BadImage(
+            "expected numbers from 0 to 1, got pixels that are NaN or infinite: repair the picture "
+            "before colouring it."
         )

@@ -36,7 +36,7 @@ class BackendUnavailable(HeliochromeError):
 
 
 class OutOfMemory(HeliochromeError):
-    """The smallest allowed size still does not fit."""
+    """There is not enough memory for what was asked."""
 
 
 class OutputExists(HeliochromeError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 import tempfile
 import warnings
 from collections.abc import Iterator
@@ -15,20 +16,22 @@ from .errors import BackendUnavailable, OutputExists
 from .presets import MAX_SIZE, SIZE_STEP
 
 INPUT_NAME: Final = "gray_rgb"
+SOURCE_KEY: Final = "heliochrome_source_sha256"  # metadata: digest of the checkpoint
 OUTPUT_NAME: Final = "ab"
 OPSET: Final = 18
 
 
 def export_command(weights: Path) -> str:
     """The command line that makes the .onnx file beside `weights`."""
-    return f"heliochrome export {weights}"
+    return f"heliochrome export {shlex.quote(str(weights))}"
 
 
-def export_onnx(weights: Path, target: Path, *, overwrite: bool = False) -> Path:
+def export_onnx(weights: Path, target: Path, sha256: str, *, overwrite: bool = False) -> Path:
     """Export a checkpoint to one ONNX file: (1, 3, 32h, 32w) float32 -> (1, 2, 32h, 32w).
 
-    Raises BadWeights, OutputExists, BackendUnavailable (what to install). Writes to a
-    temporary file and renames it.
+    sha256: of `weights`, kept in the file, so that an export is never taken for that of
+    another checkpoint. The file appears whole or not at all. Raises BadWeights, OutputExists,
+    BackendUnavailable (what to install).
     """
     if target.exists() and not overwrite:
         raise OutputExists(f"{target} is already there: pass --overwrite to replace it.")
@@ -61,6 +64,7 @@ def export_onnx(weights: Path, target: Path, *, overwrite: bool = False) -> Path
             verbose=False,
         )
     assert program is not None
+    program.model.metadata_props[SOURCE_KEY] = sha256
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
     os.close(handle)

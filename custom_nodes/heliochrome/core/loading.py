@@ -6,17 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .backends import AUTO, Backend, open_backend
-from .errors import ChecksumMismatch, ModelNotFound
+from .errors import BackendUnavailable, ChecksumMismatch, ModelNotFound
+from .export import export_command
 from .store import ModelStore
+from .weights_file import ONNX_SUFFIX
 
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """name: catalogue id, or the file's name. sha256: of the weights file, hex."""
+    """name: catalogue id, or the file's name. sha256: of the weights file, hex.
+
+    official: the digest is the published one of that catalogue id.
+    """
 
     name: str
     path: Path
     sha256: str
+    official: bool
     backend: Backend
 
 
@@ -33,11 +39,31 @@ def open_model(
         verdict = store.check(name, path)
         if not verdict.ok:
             raise ChecksumMismatch(verdict.text)
-        return LoadedModel(name, path, verdict.sha256, open_backend(path, backend, device))
-    path = Path(name).expanduser()
-    if not path.is_file():
-        known = ", ".join(store.catalog.models)
-        raise ModelNotFound(
-            f"{name!r} is neither a model id ({known}) nor a weights file that exists."
+        sha256, official = verdict.sha256, verdict.official
+    else:
+        path = Path(name).expanduser()
+        if not path.is_file():
+            known = ", ".join(store.catalog.models)
+            raise ModelNotFound(
+                f"{name!r} is neither a model id ({known}) nor a weights file that exists."
+            )
+        name, sha256, official = path.name, store.sha256(path), False
+    opened = open_backend(path, backend, device)
+    exported = opened.source_sha256 is not None and path.suffix.lower() != ONNX_SUFFIX
+    if exported and opened.source_sha256 != sha256:
+        opened.close()
+        raise BackendUnavailable(
+            f"{path.with_suffix(ONNX_SUFFIX)} was exported from another file than {path.name}: "
+            f"run `{export_command(path)} --overwrite`."
         )
-    return LoadedModel(path.name, path, store.sha256(path), open_backend(path, backend, device))
+    return LoadedModel(name, path, sha256, official, opened)
+
+
+def weights_state(path: Path) -> tuple[tuple[int, int], ...]:
+    """Size and modification time (ns) of every file that opening `path` may read.
+
+    Changes when a model must be opened again. Raises OSError if `path` is not there.
+    """
+    files = [path, path.with_suffix(ONNX_SUFFIX)]
+    states = [file.stat() for file in files if file == path or file.is_file()]
+    return tuple((state.st_size, state.st_mtime_ns) for state in states)

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 
 from .extent import Extent
+from .jobs import Cancel, Progress, never_cancel, no_progress
 from .lab import FloatArray, ImageArray, lab_to_srgb, lightness, quantize
 from .strips import strips
 
@@ -17,13 +18,17 @@ PREVIEW_SUFFIX: Final = ".preview"
 _TONE: Final = np.array([6.0, 16.0], np.float32)
 
 
-def warm_tone(image: ImageArray) -> ImageArray:
+def warm_tone(
+    image: ImageArray, progress: Progress = no_progress, cancel: Cancel = never_cancel
+) -> ImageArray:
     """(..., H, W, 3) sRGB uint8 | uint16 | float32 -> the same, toned like sepia, L* kept."""
     toned = np.empty_like(image)
     flat_in, flat_out = image.reshape(-1, *image.shape[-2:]), toned.reshape(-1, *image.shape[-2:])
     for top, bottom in strips(Extent.of(flat_in.shape)):
+        cancel()
         light = lightness(flat_in[top:bottom])
         amount = np.float32(4e-4) * light * (100 - light)
         ab: FloatArray = amount[..., None] * _TONE
         flat_out[top:bottom] = quantize(lab_to_srgb(light, ab), image.dtype)
+        progress(bottom, len(flat_in))
     return toned

@@ -7,9 +7,9 @@ from datetime import datetime, timezone
 from typing import Protocol
 
 from .colorize import Colorizer, Notice, Result
-from .extent import Extent
 from .jobs import Cancel, Progress
 from .lab import ImageArray
+from .loading import LoadedModel
 from .preview import PREVIEW_LABEL, PREVIEW_SUFFIX, warm_tone
 from .provenance import Provenance
 from .settings import Settings
@@ -38,31 +38,31 @@ class Treatment(Protocol):
 class Colorization:
     """One model with one preset's settings, for any number of photographs."""
 
-    colorizer: Colorizer
-    model: str
-    model_sha256: str
+    model: LoadedModel
     preset: str
     settings: Settings
     confidence: bool = False
     name_suffix: str = ""
 
     def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
-        result = self.colorizer.colorize(
+        backend = self.model.backend
+        result = Colorizer(backend).colorize(
             image, self.settings, confidence=self.confidence, progress=progress, cancel=cancel
         )
-        backend = self.colorizer.backend
         return Treated(
             result,
             Provenance(
                 kind="colorization",
-                model=self.model,
-                model_sha256=self.model_sha256,
+                model=self.model.name,
+                model_sha256=self.model.sha256,
                 parameters={
                     "preset": self.preset,
                     **self.settings.parameters(),
                     "network_extent": str(result.network_extent),
                     "backend": backend.name,
                     "device": backend.device,
+                    # False: no SHA-256 is published for this model, or the file is the user's own
+                    "model_official": self.model.official,
                 },
                 notices=tuple(notice.text for notice in result.notices),
                 when=datetime.now(timezone.utc),
@@ -77,12 +77,10 @@ class WarmTone:
     name_suffix: str = PREVIEW_SUFFIX
 
     def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
-        cancel()
-        toned = warm_tone(image)
-        progress(1, 1)
+        toned = warm_tone(image, progress, cancel)
         notice = Notice("preview", f"Warm-tone {PREVIEW_LABEL}.")
         return Treated(
-            Result(toned, Extent.of(image.shape[-3:]), (notice,)),
+            Result(toned, None, (notice,)),
             Provenance(
                 kind="preview",
                 model=None,

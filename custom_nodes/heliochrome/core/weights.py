@@ -45,14 +45,14 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
             f'reading {path.name} needs PyTorch: run `pip install "heliochrome[torch]"`, '
             "or use a model exported to .onnx."
         ) from error
-    if path.suffix not in CHECKPOINT_SUFFIXES:
+    if path.suffix.lower() not in CHECKPOINT_SUFFIXES:
         raise BadWeights(
             f"{path}: expected a checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}), "
             f"got {path.suffix!r}."
         )
     refuse_impostor(path, str(path))
     try:
-        if path.suffix == ".safetensors":
+        if path.suffix.lower() == ".safetensors":
             from safetensors import SafetensorError
             from safetensors.torch import load_file
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -31,9 +31,7 @@ def colorization(
     """The treatment with an open model. Raises ModelNotFound, BadWeights, ChecksumMismatch..."""
     session = sessions.open_for(choice, settings.size)
     return Colorization(
-        colorizer=session.colorizer,
-        model=session.model.name,
-        model_sha256=session.model.sha256,
+        model=session.model,
         preset=preset,
         settings=settings,
         confidence=confidence,
@@ -41,16 +39,21 @@ def colorization(
 
 
 def paint(image: torch.Tensor, treatment: Treatment, node_id: str | None) -> Painted:
-    """Treat every picture of an IMAGE; raises what the core raises, and the host's interrupt."""
+    """Treat every picture of an IMAGE, and say what was changed for the user.
+
+    Raises what the core raises, and the host's interrupt.
+    """
     pictures = from_image(image)
     treated = treatment.apply(pictures.color, progress_bar(node_id), cancel)
     result = treated.result
-    notify(node_id, result.notices)
+    notify(node_id, (*pictures.notices, *result.notices))
+    provenance = treated.provenance
+    noted = (*(notice.text for notice in pictures.notices), *provenance.notices)
     sure = result.confidence
     if sure is None:
         sure = np.zeros(pictures.color.shape[:3], dtype=np.float32)
     return Painted(
         image=to_image(Pictures(result.image, pictures.alpha)),
         confidence=to_mask(sure),
-        provenance=treated.provenance,
+        provenance=replace(provenance, notices=noted),
     )

@@ -26,6 +26,8 @@ class Backend(Protocol):
     name: str
     device: str
     weight_bytes: int
+    # SHA-256 of the checkpoint that the network was exported from; None if it is not an export.
+    source_sha256: str | None
 
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
         """(B, 3, H, W) float32 sRGB grey in [0, 1], H and W multiples of 32 -> (B, 2, H, W) a*b*.
@@ -63,7 +65,7 @@ def open_backend(weights: Path, backend: str = AUTO, device: str = AUTO) -> Back
         raise BadSetting(f"backend must be auto or one of {', '.join(BACKENDS)}, got {backend!r}.")
     if backend not in usable_backends():
         raise BackendUnavailable(
-            f"the {backend} backend is not installed: run `pip install {_install_name(backend)}`, "
+            f"the {backend} backend is not installed: run `{install_command(backend)}`, "
             "or choose another backend."
         )
     loader = import_module(f".{backend}", __package__)
@@ -81,9 +83,11 @@ def _choose(weights: Path) -> str:
         return "onnxruntime"
     raise BackendUnavailable(
         "no runtime is installed: expected PyTorch or ONNX Runtime. "
-        f"Run `pip install {_install_name('torch')}`."
+        f"Run `{install_command('torch')}`."
     )
 
 
-def _install_name(backend: str) -> str:
-    return '"heliochrome[torch]"' if backend == "torch" else backend
+def install_command(backend: str) -> str:
+    """The command that installs a backend's runtime."""
+    package = '"heliochrome[torch]"' if backend == "torch" else backend
+    return f"pip install {package}"

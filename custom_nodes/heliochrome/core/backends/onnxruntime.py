@@ -8,7 +8,7 @@ from typing import Final
 import onnxruntime as ort
 
 from ..errors import BackendUnavailable, BadWeights, OutOfMemory
-from ..export import INPUT_NAME, export_command
+from ..export import INPUT_NAME, SOURCE_KEY, export_command
 from ..lab import FloatArray
 from ..weights_file import ONNX_SUFFIX
 
@@ -25,6 +25,7 @@ class OnnxRuntimeBackend:
     def __init__(self, session: ort.InferenceSession, weight_bytes: int, device: str) -> None:
         self.device = device
         self.weight_bytes = weight_bytes
+        self.source_sha256 = session.get_modelmeta().custom_metadata_map.get(SOURCE_KEY, "unknown")
         self._session: ort.InferenceSession | None = session
 
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
@@ -54,18 +55,13 @@ def load(weights: Path, device: str) -> OnnxRuntimeBackend:
     if not model.is_file():
         raise BackendUnavailable(
             f"ONNX Runtime needs an exported model, and {model} does not exist: "
-            f"run `{export_command(weights)}` once, or use --backend torch."
-        )
-    if weights != model and weights.is_file() and model.stat().st_mtime < weights.stat().st_mtime:
-        raise BackendUnavailable(
-            f"{model} is older than {weights.name}, from which it was exported: "
-            f"run `{export_command(weights)} --overwrite`."
+            f"run `{export_command(weights)}` once, or choose the torch backend."
         )
     usable = ort.get_available_providers()
     if device == "cuda" and "CUDAExecutionProvider" not in usable:
         raise BackendUnavailable(
             "device cuda was asked for, but this ONNX Runtime has no CUDA support: "
-            "use --device cpu, or install onnxruntime-gpu."
+            "choose the device cpu, or install onnxruntime-gpu."
         )
     on_gpu = device != "cpu" and "CUDAExecutionProvider" in usable
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"][0 if on_gpu else 1 :]

@@ -22,6 +22,7 @@ class TorchBackend:
     """See `base.Backend`. float32 on every device."""
 
     name = "torch"
+    source_sha256 = None
 
     def __init__(self, net: FoldedDDColor, device: str) -> None:
         self.device = device
@@ -53,7 +54,7 @@ def load(weights: Path, device: str) -> TorchBackend:
     if device == "cuda" and not torch.cuda.is_available():
         raise BackendUnavailable(
             "device cuda was asked for, but PyTorch finds no usable NVIDIA GPU on this machine: "
-            "use --device cpu, or install the driver and a CUDA build of PyTorch."
+            "choose the device cpu, or install the driver and a CUDA build of PyTorch."
         )
     return TorchBackend(FoldedDDColor(load_network(weights)), device)
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from .model import SUFFIXES, Metadata, Photo, PhotoFormat, default_suffix, format_of_suffix
-from .read import MAX_PIXELS, read_photo
+from .read import MAX_PIXELS, Description, describe, read_photo
 from .write import write_photo
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
+    "Description",
     "Metadata",
     "Photo",
     "PhotoFormat",
     "default_suffix",
+    "describe",
     "format_of_suffix",
     "read_photo",
     "write_photo",

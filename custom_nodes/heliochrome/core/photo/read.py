@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import xmp
 from ..errors import BadImage
+from ..provenance import Provenance, from_xmp
 from . import exif, jpeg, orientation, png, profiles, tiff, webp
 from .decode import Decoded, decode
 from .ifd import MalformedIfd
@@ -49,6 +50,25 @@ def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) ->
     try:
         with open_photo(path) as (file, kind):
             return _read(file, kind, max_pixels, path)
+    except BadImage as error:
+        raise BadImage(f"{path}: {error}") from error
+
+
+@dataclass(frozen=True)
+class Description:
+    """What a file's first bytes tell. format: what a result of it is written as."""
+
+    format: PhotoFormat
+    provenance: Provenance | None
+
+
+def describe(path: str | os.PathLike[str]) -> Description:
+    """Look into a photograph without decoding its pixels. Raises BadImage."""
+    path = Path(path)
+    try:
+        with open_photo(path) as (file, kind):
+            found = _embedded(file, kind).metadata.xmp
+            return Description(_WRITTEN_AS[kind], from_xmp(found) if found else None)
     except BadImage as error:
         raise BadImage(f"{path}: {error}") from error
 

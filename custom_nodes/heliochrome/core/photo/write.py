@@ -10,12 +10,13 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from ..errors import BadImage, OutputFailed
+from ..errors import BadImage, OutputExists, OutputFailed
 from ..provenance import Provenance, to_xmp
 from ..xmp import MalformedXmp
 from . import exif, jpeg, png, profiles, publish, tiff, webp
 from .encode import LARGEST_SIDE, encode, flattened, to_depth
 from .model import SUFFIXES, BitDepth, Metadata, Photo, PhotoFormat, Pixels, format_of_suffix
+from .read import describe
 
 _HOLDS_16_BITS: Final = ("png", "tiff")
 _HOLDS_ALPHA: Final = ("png", "tiff", "webp")
@@ -40,7 +41,8 @@ def write_photo(
     returned sentences, which are empty if nothing was lost.
 
     The file appears whole or not at all. The input is never overwritten, under any name or
-    link; other files only with `overwrite`. Raises BadImage, OutputExists or OutputFailed.
+    link; with `overwrite` only results of ours are replaced. Raises BadImage, OutputExists
+    or OutputFailed.
     """
     path = Path(path)
     name = format_of_suffix(path)
@@ -49,6 +51,8 @@ def write_photo(
         raise BadImage(f"{path}: expected a name that ends in one of {known}.")
     _require_fitting(pixels, like, name, path)
     target = publish.destination(path, like.source, overwrite=overwrite)
+    if overwrite:
+        _require_replaceable(target)
     metadata = replace(like.metadata, xmp=to_xmp(provenance, like.metadata.xmp))
     metadata, losses = _held_by(name, like, metadata)
     if losses and not allow_loss:
@@ -92,6 +96,22 @@ def _write(
         raise publish.failed(target, " ".join(str(error).split())) from error
     except MalformedXmp as error:
         raise OutputFailed(f"{target}: the XMP data cannot be stored, as {error}.") from error
+
+
+def _require_replaceable(target: Path) -> None:
+    """Only a result of ours may be replaced, or an empty file, which a killed process leaves on
+    disks without hard links. Anything else may be somebody's only copy."""
+    if not target.exists() or target.stat().st_size == 0:
+        return
+    try:
+        ours = describe(target).provenance is not None
+    except BadImage:
+        ours = False
+    if not ours:
+        raise OutputExists(
+            f"{target} is there and was not made by Heliochrome, so it is not replaced, even with "
+            "overwriting allowed. Choose another folder, or move the file away."
+        )
 
 
 def _require_fitting(pixels: Pixels, like: Photo, name: PhotoFormat, path: Path) -> None:
