@@ -57,7 +57,6 @@ def own_catalog(environ: dict[str, str], tmp_path: Path) -> dict[str, str]:
     model = {
         "id": "sure",
         "title": "T",
-        "variant": "tiny",
         "licence": "Apache-2.0",
         "sources": [source],
     }

@@ -23,7 +23,7 @@ from heliochrome.core.errors import (
     DownloadFailed,
     ModelNotFound,
 )
-from heliochrome.core.store import ModelStore, Settings
+from heliochrome.core.store import ModelStore, StoreSettings
 from model_server import ONE, ModelServer, archive, running_server
 
 BODY = archive(2 * ONE)
@@ -50,7 +50,7 @@ def source(host: str, repo: str, file: str, **more: Any) -> dict[str, Any]:
 
 def catalogue(sha: str = SHA, size: int = len(BODY)) -> Catalog:
     """`sure` has a published digest; `first` has none, and two sources."""
-    model = {"title": "T", "variant": "tiny", "licence": "Apache-2.0"}
+    model = {"title": "T", "licence": "Apache-2.0"}
     sure = source("huggingface", "o/sure", "w.onnx", sha256=sha, size=size)
     first = [source("huggingface", "o/first", "w.onnx"), source("modelscope", "o/first", "w.bin")]
     models = [
@@ -69,7 +69,7 @@ def server() -> Iterator[ModelServer]:
 def store_at(
     cache: Path, address: str = "http://127.0.0.1:9", *folders: Path, **more: Any
 ) -> ModelStore:
-    settings = Settings(
+    settings = StoreSettings(
         offline=more.pop("offline", False), endpoints=Endpoints(address, address), patience=QUICK
     )
     return ModelStore(folders, cache, settings, more.pop("catalog", None) or catalogue())
@@ -191,7 +191,6 @@ def test_an_unreachable_host_is_not_asked_for_its_other_files(tmp_path: Path):
                     {
                         "id": "m",
                         "title": "T",
-                        "variant": "tiny",
                         "licence": "L",
                         "sources": [
                             source("huggingface", "o/m", "w.onnx"),
@@ -272,7 +271,6 @@ def test_two_processes_at_once_download_once(server: ModelServer, tmp_path: Path
                     {
                         "id": "sure",
                         "title": "T",
-                        "variant": "tiny",
                         "licence": "L",
                         "sources": [source("huggingface", "o/sure", "w.onnx", sha256=SHA)],
                     }
@@ -390,6 +388,60 @@ def test_a_damaged_memory_is_rebuilt(tmp_path: Path, damage: bytes):
     assert str(path) in json.loads((tmp_path / "digests.json").read_text())
 
 
+USE = {"sha256": hashlib.sha256(OTHER).hexdigest(), "seen": "2024-05-06", "origin": "a disk"}
+
+
+@pytest.mark.parametrize(
+    ("entry", "state"),
+    [
+        (USE, "first-use"),
+        (USE | {"from_the_future": 1}, "first-use"),
+        (USE | {"seen": None}, "first-use"),
+        ({"sha256": USE["sha256"]}, "first-use"),
+        (USE | {"sha256": SHA}, "mismatch"),
+        (USE | {"sha256": SHA, "from_the_future": 1}, "mismatch"),
+        (USE | {"sha256": 7}, "recorded"),
+        (USE | {"sha256": "short"}, "recorded"),
+        ({}, "recorded"),
+        (["x"], "recorded"),
+        ("x", "recorded"),
+    ],
+)
+def test_a_foreign_record_is_used_and_a_damaged_one_ignored(
+    tmp_path: Path, entry: object, state: str, caplog: pytest.LogCaptureFixture
+):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "first.onnx").write_bytes(OTHER)
+    (tmp_path / "first_use.json").write_text(json.dumps({"first.onnx": entry}))
+    store = store_at(tmp_path)
+    assert store.status()[1].state == "unchecked"
+    assert store.verify("first").state == state
+    assert ("first.onnx is damaged and ignored" in caplog.text) == (state == "recorded")
+
+
+def test_a_damaged_digest_is_computed_again(tmp_path: Path):
+    store = store_at(tmp_path)
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"one")
+    digest = store.sha256(path)
+    memory = json.loads((tmp_path / "digests.json").read_text())
+    for damage in (None, 5, "", digest.upper()):
+        memory[str(path)]["sha256"] = damage
+        (tmp_path / "digests.json").write_text(json.dumps(memory))
+        assert store.sha256(path) == digest
+
+
+def test_only_a_published_file_is_official(tmp_path: Path):
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "first.onnx").write_bytes(OTHER)
+    (tmp_path / "models" / "sure.onnx").write_bytes(BODY)
+    store = store_at(tmp_path)
+    assert store.verify("sure").official
+    for state in ("recorded", "first-use"):
+        outcome = store.verify("first")
+        assert (outcome.state, outcome.ok, outcome.official) == (state, True, False)
+
+
 def test_a_file_put_here_by_hand_is_recorded_by_verify(tmp_path: Path):
     (tmp_path / "models").mkdir()
     path = tmp_path / "models" / "first.onnx"
@@ -421,8 +473,13 @@ def test_import_copies_and_leaves_the_original(tmp_path: Path):
     original.parent.mkdir()
     original.write_bytes(BODY)
     store = store_at(tmp_path / "cache")
+    store.download_folder()
+    left = tmp_path / "cache" / "models" / ".sure.0123456789abcdef.heliochrome-part.onnx"
+    left.write_bytes(b"of a killed import")
+    mask = os.umask(0o022)
     path = store.import_file(original, "sure")
-    assert path == tmp_path / "cache" / "models" / "sure.onnx"
+    os.umask(mask)
+    assert path == tmp_path / "cache" / "models" / "sure.onnx" and not left.exists()
     assert path.read_bytes() == BODY == original.read_bytes()
     assert store.check("sure", path).state == "catalogue"
     if os.name == "posix":
@@ -501,7 +558,7 @@ def test_import_refuses_what_is_not_ddcolor_where_torch_can_tell(
         torch.save({"params": {"conv.weight": torch.zeros(1)}}, original)
     with pytest.raises(BadWeights, match=message) as caught:
         store_at(tmp_path / "cache").import_file(original, "first")
-    assert str(original) in str(caught.value) and ".import-" not in str(caught.value)
+    assert str(original) in str(caught.value) and "-part" not in str(caught.value)
     assert not [p for p in (tmp_path / "cache" / "models").iterdir() if p.suffix != ".lock"]
 
 

@@ -22,15 +22,33 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command. Exit codes: 2 for wrong use or an error, 130 for Ctrl-C."""
+    """Run one command. Exit codes: 2 for wrong use or an error, 130 for Ctrl-C, and 1 where
+    nobody reads the output any more (`heliochrome models list | head -1`)."""
+    from .output import accept_any_text, discard_the_rest
+
+    accept_any_text()
+    try:
+        return _run(argv)
+    except BrokenPipeError:
+        discard_the_rest()
+        return 1
+
+
+def _run(argv: Sequence[str] | None) -> int:
     from ..core.errors import HeliochromeError
     from .output import complain
 
-    args = build_parser().parse_args(argv)
     try:
+        args = build_parser().parse_args(argv)
         code: int = args.run(args)
     except HeliochromeError as error:
         complain(f"heliochrome: {error}")
+        return 2
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename is not None else ""
+        complain(f"heliochrome: {where}{error.strerror or error}")
         return 2
     except KeyboardInterrupt:
         complain("heliochrome: stopped.")

@@ -88,7 +88,6 @@ def _as_json(model: ModelStatus) -> dict[str, Any]:
     return {
         "id": model.spec.id,
         "title": model.spec.title,
-        "variant": model.spec.variant,
         "licence": model.spec.licence,
         "size": model.size,
         "state": model.state,

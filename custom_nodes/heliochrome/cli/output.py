@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import os
 import sys
 
 
@@ -15,3 +17,21 @@ def complain(text: str) -> None:
     """Write an error or a warning to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+def accept_any_text() -> None:
+    """Write a character that the terminal's encoding lacks as \\uXXXX, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def discard_the_rest() -> None:
+    """After a reader has gone: let what is still buffered go nowhere, also at exit.
+
+    The recipe of the Python documentation (signal, "Note on SIGPIPE").
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        os.dup2(nowhere, stream.fileno())
+    os.close(nowhere)

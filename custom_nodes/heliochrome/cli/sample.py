@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 from .output import say
+
+_FORMATS: Final[Mapping[str, str]] = {".jpg": "JPEG", ".jpeg": "JPEG", ".png": "PNG"}
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -15,24 +19,23 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    import io
-
     from PIL import Image
 
-    from ..core.errors import BadSetting, OutputExists
+    from ..core.errors import BadSetting
+    from ..core.photo import publish
     from ..core.sample import draw_sample
 
-    known = Image.registered_extensions()
-    suffix = args.file.suffix.lower()
-    if suffix not in known:
-        raise BadSetting(f"{args.file}: expected a file name ending in .jpg or .png.")
-    encoded = io.BytesIO()
-    Image.fromarray(draw_sample()).save(encoded, known[suffix], quality=95)
-    args.file.parent.mkdir(parents=True, exist_ok=True)
+    file_format = _FORMATS.get(args.file.suffix.lower())
+    if file_format is None:
+        raise BadSetting(
+            f"{args.file}: expected a file name that ends in one of {', '.join(_FORMATS)}."
+        )
+    target = publish.destination(args.file, None, overwrite=False)
     try:
-        with args.file.open("xb") as file:
-            file.write(encoded.getvalue())
-    except FileExistsError as error:
-        raise OutputExists(f"{args.file} is already there: name a new file.") from error
-    say(str(args.file))
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise publish.failed(target, f"cannot make its folder: {error.strerror}") from error
+    with publish.new_file(target, overwrite=False) as file:
+        Image.fromarray(draw_sample()).save(file, file_format, quality=95)
+    say(str(target))
     return 0

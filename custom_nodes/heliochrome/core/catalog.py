@@ -15,8 +15,6 @@ from .weights_file import SUFFIXES
 
 Host = Literal["huggingface", "modelscope"]
 HOSTS: Final[tuple[Host, ...]] = get_args(Host)
-Variant = Literal["tiny", "large"]
-VARIANTS: Final[tuple[Variant, ...]] = get_args(Variant)
 
 _FORMAT: Final = 1
 _BUILT_IN: Final = Path(__file__).with_name("catalog.json")
@@ -60,7 +58,6 @@ class ModelSpec:
 
     id: str
     title: str
-    variant: Variant
     licence: str
     sources: tuple[FileSource, ...]
     unplaced_sha256: tuple[str, ...]
@@ -111,6 +108,8 @@ def load_catalog(path: Path = _BUILT_IN) -> Catalog:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise BadSetting(f"Cannot read the model catalogue {path}: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise BadSetting(f"{path} is not a model catalogue: it is not text in UTF-8.") from error
     return parse_catalog(text, origin=str(path))
 
 
@@ -118,7 +117,7 @@ def parse_catalog(text: str, origin: str) -> Catalog:
     """Check the JSON text of a catalogue; `BadSetting` names the entry that is wrong."""
     try:
         data = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise BadSetting(f"{origin} is not valid JSON: {error}.") from error
     top = _Entry(data, origin, {"format", "models"})
     if top.data["format"] != _FORMAT:
@@ -137,7 +136,7 @@ def _model(data: Any, origin: str) -> ModelSpec:
     entry = _Entry(
         data,
         f"{origin}: model {name!r}",
-        {"id", "title", "variant", "licence", "sources"},
+        {"id", "title", "licence", "sources"},
         optional={"unplaced_sha256"},
     )
     sources = tuple(_source(item, entry.where) for item in entry.list("sources"))
@@ -150,7 +149,6 @@ def _model(data: Any, origin: str) -> ModelSpec:
     return ModelSpec(
         id=entry.text("id", _ID),
         title=entry.text("title"),
-        variant=entry.choice("variant", VARIANTS),
         licence=entry.text("licence"),
         sources=sources,
         unplaced_sha256=tuple(unplaced),

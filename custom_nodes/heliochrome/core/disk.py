@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import errno
 import json
+import logging
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from .errors import DownloadFailed
+from .jobs import Cancel, Progress, never_cancel, no_progress
 
+_log = logging.getLogger("heliochrome")
+
+_BLOCK_BYTES: Final = 1 << 20
+_PART: Final = ".heliochrome-part"
+# What file systems without hard links answer (FAT, some network shares, Android).
+_NO_LINKS: Final = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _WHERE_TO: Final = (
     "Free some room, or let HELIOCHROME_MODELS or HELIOCHROME_CACHE name a folder on another disk."
@@ -41,11 +50,83 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in _FULL:
             raise CannotWrite(f"There is no room left to write {path}. {_WHERE_TO}") from error
-        raise CannotWrite(f"Cannot write {path}: {error.strerror}.") from error
+        raise CannotWrite(f"Cannot write {path}: {error.strerror or error}.") from error
+
+
+@contextmanager
+def whole_file(target: Path, *, overwrite: bool, owner: str = "") -> Iterator[BinaryIO]:
+    """A file open for reading and writing that becomes `target` when the block ends well.
+
+    Until then it lies in the target's folder, which must exist, under a hidden name that ends
+    in the target's suffix (`file.name` is its path). Every failure removes it; only a killed
+    process or a power cut can leave it, for `sweep_parts` to find by `owner`.
+
+    Raises OSError; FileExistsError if `target` is there, or has appeared meanwhile, and may
+    not be overwritten. One weakness, where the file system has no hard links and not
+    `overwrite`: killed between two system calls, the process leaves `target` empty.
+    """
+    prefix = f".{owner}." if owner else "."
+    part = target.parent / f"{prefix}{secrets.token_hex(8)}{_PART}{target.suffix}"
+    try:
+        # Not mkstemp, whose files only the owner may read: this one is to be an ordinary file.
+        with part.open("x+b") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        if overwrite:
+            part.replace(target)
+        else:
+            _name_new(part, target)
+        sync_folder(target.parent)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+
+def sweep_parts(folder: Path, owner: str) -> None:
+    """Remove what killed processes have left of the owner's files. None may be being written."""
+    for path in folder.glob(f".{owner}.*{_PART}*"):
+        path.unlink(missing_ok=True)
+
+
+def _name_new(part: Path, target: Path) -> None:
+    """Name `part` so that of two writers only one succeeds. Raises FileExistsError."""
+    if os.name == "nt":
+        part.rename(target)  # on Windows this refuses an existing target
+        return
+    try:
+        target.hardlink_to(part)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        _reserve_and_replace(part, target)
+
+
+def _reserve_and_replace(part: Path, target: Path) -> None:
+    """Without hard links: take the name with an empty file, then replace that file."""
+    os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY))
+    try:
+        part.replace(target)
+    except OSError:
+        target.unlink(missing_ok=True)
+        raise
+
+
+def read_blocks(
+    path: Path, progress: Progress = no_progress, cancel: Cancel = never_cancel
+) -> Iterator[bytes]:
+    """A file's bytes from start to end; `progress` counts those that have been dealt with."""
+    done, total = 0, path.stat().st_size
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK_BYTES):
+            cancel()
+            yield block
+            done += len(block)
+            progress(done, total)
 
 
 def replace_durably(temporary: Path, target: Path) -> None:
-    """Give a finished file its name, so that a power cut leaves the old or the new one."""
+    """Name a file that was written in many runs; a power cut leaves the old or the new one."""
     with temporary.open("rb+") as file:  # Windows flushes only files opened for writing
         os.fsync(file.fileno())
     temporary.replace(target)
@@ -77,25 +158,25 @@ def is_writable(folder: Path) -> bool:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file of ours; empty if it is missing or damaged."""
+    """A JSON object from a file of ours; empty if it is missing, or damaged (then logged)."""
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return {}
-    return data if isinstance(data, dict) else {}
+    except (OSError, ValueError, RecursionError) as error:
+        _log.warning("%s is ignored, because it cannot be read: %s", path, error)
+        return {}
+    if not isinstance(data, dict):
+        _log.warning("%s is ignored, because it does not hold a JSON object.", path)
+        return {}
+    return data
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:
     """Replace a JSON file atomically. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            json.dump(data, file, indent=1)
-        replace_durably(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, overwrite=True) as file:
+        file.write(json.dumps(data, indent=1).encode())
 
 
 def human_bytes(size: int) -> str:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from .disk import read_json, replace_durably, require_room, write_json, writing
+from .disk import read_blocks, read_json, replace_durably, require_room, write_json, writing
 from .errors import BadWeights, ChecksumMismatch, DownloadFailed
-from .http_body import BLOCK_BYTES, Head, HttpFailure, RangeIgnored, open_body
+from .http_body import Head, HttpFailure, RangeIgnored, open_body
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .weights_file import refuse_impostor
 
@@ -168,8 +168,9 @@ class Partial:
         key = hashlib.sha256(url.encode()).hexdigest()[:8]
         self.path = target.with_name(f"{target.name}.{key}.part")
         self._note = target.with_name(f"{target.name}.{key}.part.json")
-        note: dict[str, Any] = read_json(self._note)
-        self.size: int = note.get("size", 0)
+        note = read_json(self._note)
+        size: Any = note.get("size")
+        self.size: int = size if type(size) is int else 0  # a damaged note: begin again
         self._etag: str | None = note.get("etag")
         self.have = self.path.stat().st_size if self.path.is_file() else 0
         self.sha256 = hashlib.sha256()
@@ -179,10 +180,8 @@ class Partial:
             self._hash(cancel)
 
     def _hash(self, cancel: Cancel) -> None:
-        with self.path.open("rb") as file:
-            while block := file.read(BLOCK_BYTES):
-                cancel()
-                self.sha256.update(block)
+        for block in read_blocks(self.path, cancel=cancel):
+            self.sha256.update(block)
 
     @property
     def complete(self) -> bool:

@@ -17,7 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from .jobs import Cancel
 
-BLOCK_BYTES: Final = 64 * 1024
+_LEAST_BLOCK_BYTES: Final = 64 * 1024
 _CONNECT_TIMEOUT: Final = "10s"
 _WHOLE_REQUEST: Final = "7days"  # obstore's default, 30 s, would cut every large download
 _POLL_S: Final = 0.1
@@ -127,7 +127,7 @@ def _answer(endpoint: str, path: str, start: int, stall_s: float) -> Iterator[He
     answer = obstore.get(store, path, options=options)
     kind = answer.attributes.get("Content-Type")
     yield Head(answer.meta["size"], answer.meta["e_tag"], str(kind) if kind else None)
-    for block in answer.stream(min_chunk_size=BLOCK_BYTES):
+    for block in answer.stream(min_chunk_size=_LEAST_BLOCK_BYTES):
         yield bytes(block)
 
 

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO
 
 from .catalog import Catalog, ModelSpec
-from .disk import replace_durably, require_room, writing
+from .disk import read_blocks, require_room, whole_file, writing
 from .errors import BackendUnavailable, BadWeights, ChecksumMismatch
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .model_folders import only_one, sweep
 from .verification import contradiction
 from .weights import load_network
-from .weights_file import SUFFIXES, refuse_impostor
-
-_BLOCK_BYTES: Final = 1 << 20
+from .weights_file import ONNX_SUFFIX, SUFFIXES, refuse_impostor
 
 
 def copy_in(
@@ -43,43 +39,33 @@ def copy_in(
     refuse_impostor(path, str(path))
     require_room(folder, path.stat().st_size)
     target = folder / f"{spec.id}{suffix}"
-    with only_one(folder, spec.id, cancel), writing(target):
-        handle, name = tempfile.mkstemp(suffix, f".{spec.id}.import-", folder)
-        os.close(handle)
-        temporary = Path(name)
-        try:
-            digest = _copy(path, temporary, progress, cancel)
+    with only_one(folder, spec.id, cancel):
+        with writing(target), whole_file(target, overwrite=True, owner=spec.id) as file:
+            digest = _copy(path, file, progress, cancel)
             against = contradiction(catalog, spec, suffix, digest)
             if against:
                 raise ChecksumMismatch(
                     f"{path} was not imported as {spec.id}: {against}. Download it again, or run "
                     f"`heliochrome models get {spec.id}`."
                 )
-            _require_loadable(temporary, path)
-            temporary.chmod(0o644)  # mkstemp's 0600 would hide a shared folder's file from others
-            replace_durably(temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+            _require_loadable(Path(file.name), path)
         sweep(folder, spec.id)
     return target, digest
 
 
-def _copy(source: Path, target: Path, progress: Progress, cancel: Cancel) -> str:
+def _copy(source: Path, target: BinaryIO, progress: Progress, cancel: Cancel) -> str:
     """Copy and hash in one pass, so that the digest is of the bytes that were written."""
-    digest, done, total = hashlib.sha256(), 0, source.stat().st_size
-    with source.open("rb") as reader, target.open("wb") as writer:
-        while block := reader.read(_BLOCK_BYTES):
-            cancel()
-            writer.write(block)
-            digest.update(block)
-            done += len(block)
-            progress(done, total)
+    digest = hashlib.sha256()
+    for block in read_blocks(source, progress, cancel):
+        target.write(block)
+        digest.update(block)
+    target.flush()
     return digest.hexdigest()
 
 
 def _require_loadable(temporary: Path, original: Path) -> None:
     """Refuse what does not load as DDColor, if torch is there to try it."""
-    if temporary.suffix == ".onnx":
+    if temporary.suffix == ONNX_SUFFIX:
         return
     try:
         load_network(temporary)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any, Final
 
 from filelock import FileLock
 
-from .disk import read_json, write_json
+from .disk import read_blocks, read_json, write_json
 from .jobs import Cancel, Progress, never_cancel, no_progress
 
 _log = logging.getLogger("heliochrome")
 
-_BLOCK_BYTES: Final = 1 << 20
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,11 @@ class Ledger:
 
     def remembered_sha256(self, path: Path) -> str | None:
         """The digest if it was computed before and the file is unchanged."""
-        entry = read_json(self._digests).get(str(path.resolve()))
-        if isinstance(entry, dict) and entry.get("stamp") == _stamp(path):
-            return str(entry["sha256"])
-        return None
+        key = str(path.resolve())
+        entry = _entry(self._digests, key)
+        if entry is None or entry.get("stamp") != _stamp(path):
+            return None
+        return str(entry["sha256"])
 
     def remember_sha256(self, path: Path, digest: str, stamp: list[int] | None = None) -> None:
         """Note a digest. `stamp`: what the file looked like before it was read."""
@@ -65,8 +67,11 @@ class Ledger:
 
     def first_use(self, name: str) -> FirstUse | None:
         """What is recorded of the file called `name` (<model id><suffix>)."""
-        entry = read_json(self._first_uses).get(name)
-        return FirstUse(**entry) if isinstance(entry, dict) else None
+        entry = _entry(self._first_uses, name)
+        if entry is None:
+            return None
+        seen, origin = (str(entry.get(name, "?")) for name in ("seen", "origin"))
+        return FirstUse(str(entry["sha256"]), seen, origin)
 
     def record_first_use(self, name: str, digest: str, origin: str) -> FirstUse:
         """Record a digest as the one to be enforced from now on."""
@@ -84,15 +89,24 @@ class Ledger:
             _log.warning("Cannot write %s (%s): the digest is not remembered.", path, error)
 
 
+def _entry(path: Path, key: str) -> dict[str, Any] | None:
+    """What `path` holds under `key`. Without a digest it is of no use: ignored, and logged.
+
+    Anything else may be missing or too much: another version may have written it.
+    """
+    entry = read_json(path).get(key)
+    if isinstance(entry, dict) and _SHA256.fullmatch(str(entry.get("sha256"))):
+        return entry
+    if entry is not None:
+        _log.warning("%s: the entry for %s is damaged and ignored.", path, key)
+    return None
+
+
 def hash_file(path: Path, progress: Progress = no_progress, cancel: Cancel = never_cancel) -> str:
     """SHA-256 (hex) of a file, always computed; `progress` counts bytes."""
-    digest, done, total = hashlib.sha256(), 0, path.stat().st_size
-    with path.open("rb") as file:
-        while block := file.read(_BLOCK_BYTES):
-            cancel()
-            digest.update(block)
-            done += len(block)
-            progress(done, total)
+    digest = hashlib.sha256()
+    for block in read_blocks(path, progress, cancel):
+        digest.update(block)
     return digest.hexdigest()
 
 

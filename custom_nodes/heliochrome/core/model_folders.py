@@ -9,7 +9,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from .disk import CannotWrite, is_writable
+from .disk import CannotWrite, is_writable, sweep_parts
 from .jobs import Cancel
 from .weights_file import SUFFIXES
 
@@ -71,6 +71,7 @@ def only_one(folder: Path, model_id: str, cancel: Cancel) -> Iterator[None]:
 
 def sweep(folder: Path, model_id: str) -> None:
     """Remove what broken downloads and imports of a model have left. Hold `only_one`."""
-    for pattern in (f"{model_id}.*.part", f"{model_id}.*.part.json", f".{model_id}.import-*"):
+    for pattern in (f"{model_id}.*.part", f"{model_id}.*.part.json"):
         for path in folder.glob(pattern):
             path.unlink(missing_ok=True)
+    sweep_parts(folder, model_id)

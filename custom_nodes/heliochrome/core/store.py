@@ -23,7 +23,7 @@ from .verification import State, Verification, contradiction, enforce_from_now_o
 
 
 @dataclass(frozen=True)
-class Settings:
+class StoreSettings:
     """offline: never open a connection. endpoints: where the hosts are. patience: retries."""
 
     offline: bool = False
@@ -58,7 +58,7 @@ class ModelStore:
         self,
         folders: Sequence[Path],
         cache: Path,
-        settings: Settings = Settings(),
+        settings: StoreSettings = StoreSettings(),
         catalog: Catalog | None = None,
     ) -> None:
         self.folders: tuple[Path, ...] = (*folders, cache / "models")
@@ -81,7 +81,7 @@ class ModelStore:
         return cls(
             [*(Path(item).expanduser() for item in named if item.strip()), *extra_folders],
             Path(cache).expanduser() if cache else user_cache_path("heliochrome"),
-            Settings(
+            StoreSettings(
                 offline=environ.get("HELIOCHROME_OFFLINE", "") not in ("", "0"),
                 endpoints=Endpoints.from_environ(environ),
             ),

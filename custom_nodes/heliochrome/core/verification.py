@@ -29,6 +29,11 @@ class Verification:
     def ok(self) -> bool:
         return self.state != "mismatch"
 
+    @property
+    def official(self) -> bool:
+        """Whether it is, byte for byte, a file the model's authors have published."""
+        return self.state == "catalogue"
+
 
 def contradiction(catalog: Catalog, spec: ModelSpec, suffix: str, sha256: str) -> str | None:
     """Why a file with this suffix and digest cannot be the model; None if nothing is against it."""

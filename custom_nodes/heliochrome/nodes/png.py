@@ -13,9 +13,9 @@ from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from ..core.errors import OutputExists
+from ..core.photo.png import XMP_KEYWORD
 from ..core.photo.publish import new_file
 
-_XMP_KEYWORD: Final = "XML:com.adobe.xmp"  # XMP Specification Part 3, 1.1.5
 _COMPRESSION: Final = 4  # as ComfyUI's own Save Image
 
 
@@ -46,7 +46,7 @@ def save_png(
     metadata = PngInfo()
     for key, value in texts.items():
         metadata.add_text(key, value)
-    metadata.add_itxt(_XMP_KEYWORD, xmp.decode("utf-8"))
+    metadata.add_itxt(XMP_KEYWORD, xmp.decode("utf-8"))
     picture = Image.fromarray(pixels)
     while (path := name.numbered(counter)).exists() or not _save(picture, path, metadata):
         counter += 1

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from ..lab import full_scale
+from ..lab import full_scale, linear_to_srgb, srgb_to_linear
 from .model import Pixels
 
 Floats = NDArray[np.float32]
@@ -63,16 +63,6 @@ def read_header(profile: bytes) -> Header:
     return Header(profile[12:16], profile[16:20], tags)
 
 
-def srgb_decode(values: _Curve) -> _Curve:
-    """sRGB code (0 to 1) to light (IEC 61966-2-1)."""
-    return np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-
-
-def srgb_encode(light: _Curve) -> _Curve:
-    """Light (0 to 1) to sRGB code (IEC 61966-2-1)."""
-    return np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
-
-
 @dataclass(frozen=True, eq=False)
 class Space:
     """An RGB colour space: curves (3, 65536) from code to light in [0, 1], and primaries.
@@ -85,7 +75,7 @@ class Space:
 
 
 def srgb_space() -> Space:
-    curve = srgb_decode(np.linspace(0, 1, _STEPS))
+    curve = srgb_to_linear(np.arange(_STEPS, dtype=np.uint16)).astype(np.float64)
     return Space(np.stack([curve] * 3), np.eye(3))
 
 
@@ -118,7 +108,7 @@ def grey_to_srgb(grey: Pixels, curve: _Curve) -> Pixels:
     """Grey codes of any shape to sRGB codes of the same type."""
     top = full_scale(grey.dtype)
     light = np.interp(np.linspace(0, 1, top + 1), np.linspace(0, 1, _STEPS), curve)
-    table = np.rint(srgb_encode(light) * top).astype(grey.dtype)
+    table = np.rint(linear_to_srgb(light.astype(np.float32)) * top).astype(grey.dtype)
     return table[grey]
 
 

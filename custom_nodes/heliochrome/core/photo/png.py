@@ -14,7 +14,8 @@ from .model import Embedded, Metadata
 
 _SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _LARGEST: Final = 64 << 20  # of one metadata chunk, packed or unpacked
-_XMP: Final = b"XML:com.adobe.xmp"
+XMP_KEYWORD: Final = "XML:com.adobe.xmp"  # XMP Specification Part 3, 1.1.5
+_XMP: Final = XMP_KEYWORD.encode()
 _RAW: Final = b"Raw profile type "  # ImageMagick's and ExifTool's way to hold foreign blocks
 _METRES_PER_INCH: Final = 0.0254
 # These say how the values are meant. They stay unless the profile takes their place.
