@@ -6,6 +6,7 @@ Each is run with its own .venv/bin/python, else HELIOCHROME_COMFYUI_PYTHON, else
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,6 +33,8 @@ def host(
     """A running ComfyUI with our pack and a micro DDColor as ddcolor_v2."""
     base = tmp_path_factory.mktemp("comfyui")
     micro.save(base / "models" / "ddcolor" / "ddcolor_v2.safetensors")
+    (base / "custom_nodes").mkdir()
+    shutil.copy(Path(__file__).with_name("odd_value_node.py"), base / "custom_nodes")
     with RunningHost(request.param, base) as running:
         yield running
 

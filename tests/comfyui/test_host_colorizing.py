@@ -9,28 +9,15 @@ import numpy as np
 import pytest
 from graphs import NAMES, drop_in, workflow
 from PIL import Image
-from running_host import Run, RunningHost
+from results import provenance_in, saved
+from running_host import RunningHost
 
 from heliochrome.core.lab import lightness
-from heliochrome.core.provenance import from_xmp
 
 pytestmark = pytest.mark.comfyui
 
 # An 8-bit level is at most this many L* units wide (at black); half of it is lost by rounding.
 LEVEL_L = 0.55
-
-
-def saved(host: RunningHost, run: Run, node: str) -> list[Path]:
-    assert run.failure is None, run.failure
-    return [
-        host.base / "output" / image["subfolder"] / image["filename"]
-        for image in run.outputs[node]["images"]
-    ]
-
-
-def provenance_in(path: Path):
-    with Image.open(path) as image:
-        return from_xmp(image.info["XML:com.adobe.xmp"].encode())
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+from heliochrome.core.presets import BUILDING, MAX_SIZE, MIN_SIZE, PORTRAIT
 
 PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
 
@@ -85,6 +88,14 @@ NODES = all_declared()
 each = pytest.mark.parametrize("node", NODES, ids=lambda node: node.id)
 
 
+# (low, high) in the order of the pages: people, then buildings
+SIZES = (PORTRAIT.size_range, BUILDING.size_range)
+
+
+def sizes_told(text: str) -> list[tuple[int, int]]:
+    return [(int(low), int(high)) for low, high in re.findall(r"(\d{3,})\s*[–-]\s*(\d{3,})", text)]
+
+
 def test_all_nodes_are_found_under_their_permanent_ids() -> None:
     assert {node.id for node in NODES} == {
         "DDColor-ddcolorize",
@@ -125,12 +136,42 @@ def test_help_page_names_every_input_and_output(node: Declared, language: str) -
     assert missing == []
 
 
-def test_notices_are_translated() -> None:
-    notices = [
-        json.loads((PACK / "locales" / language / "main.json").read_text("utf-8"))["heliochrome"][
-            "notices"
-        ]
-        for language in ("en", "zh")
+def notice_codes() -> dict[str, str]:
+    """Where the pack makes a Notice, and its code; a code that is no literal has no translation."""
+    return {
+        f"{path.relative_to(PACK)}:{call.lineno}": (
+            keyword(call, "code") or ast.literal_eval(call.args[0])
+        )
+        for path in sorted(PACK.rglob("*.py"))
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "Notice"
+    }
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_every_notice_is_translated(language: str) -> None:
+    locale = json.loads((PACK / "locales" / language / "main.json").read_text("utf-8"))
+    texts = locale["heliochrome"]["notices"]
+    codes = notice_codes()
+    assert {place: code for place, code in codes.items() if not texts.get(code)} == {}
+    assert set(texts) == set(codes.values()), "a translation of a notice that nothing gives"
+
+
+@each
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_sizes_in_help_pages_are_those_of_the_presets(node: Declared, language: str) -> None:
+    """The ranges for people and buildings, and the limits of the widget."""
+    page = (PACK / "web" / "docs" / node.id / f"{language}.md").read_text("utf-8")
+    told = sizes_told(page)
+    assert told == (list(SIZES) if "size" in node.inputs else [])
+    limits = re.findall(r"(\d{3,}) (?:to|到) (\d{3,})", page)
+    assert limits == ([(str(MIN_SIZE), str(MAX_SIZE))] if "size" in node.inputs else [])
+
+
+def test_sizes_in_chinese_tooltips_are_those_of_the_presets() -> None:
+    locale = json.loads((PACK / "locales" / "zh" / "nodeDefs.json").read_text("utf-8"))
+    tooltips = [
+        node["inputs"]["size"]["tooltip"] for node in locale.values() if "size" in node["inputs"]
     ]
-    assert set(notices[0]) == set(notices[1])
-    assert all(text for language in notices for text in language.values())
+    assert len(tooltips) == sum("size" in node.inputs for node in NODES)
+    assert [sizes_told(tooltip) for tooltip in tooltips] == [list(SIZES)] * len(tooltips)

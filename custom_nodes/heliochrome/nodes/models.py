@@ -10,6 +10,7 @@ from typing import Final
 import folder_paths
 
 from ..core.errors import ModelNotFound
+from ..core.loading import weights_state
 from ..core.store import ModelStore
 from ..core.weights_file import SUFFIXES
 
@@ -78,7 +79,7 @@ def find(name: str) -> Path:
 
 
 def fingerprint(name: str | None) -> str:
-    """Changes when the file behind a model changes, so that the host runs the node again.
+    """Changes when a file behind a model changes, so that the host runs the node again.
 
     A digest, because the host writes it into every saved picture and a path is nobody's
     business. The host leaves linked inputs out: their name is None, the link itself counts.
@@ -87,7 +88,7 @@ def fingerprint(name: str | None) -> str:
         return "linked"
     try:
         path = find(name)
-        state = path.stat()
+        state = weights_state(path)
     except (ModelNotFound, OSError):
         return "missing"
-    return hashlib.sha256(f"{path}:{state.st_size}:{state.st_mtime_ns}".encode()).hexdigest()
+    return hashlib.sha256(f"{path}:{state}".encode()).hexdigest()

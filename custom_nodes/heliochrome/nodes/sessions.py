@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections import OrderedDict
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import comfy.model_management
 
 from ..core.backends import AUTO
 from ..core.colorize import Colorizer
-from ..core.loading import LoadedModel, open_model
+from ..core.loading import LoadedModel, open_model, weights_state
 from .models import ModelChoice, store
 
 _LIMIT: Final = 2  # a graph that compares two models does not reload them each time
+# The host puts away only models that it loaded itself, so what stays open on a GPU is memory
+# that it cannot have back for other nodes.
+_GPU_LIMIT: Final = 1
+
+_log = logging.getLogger("heliochrome")
+
+_Key: TypeAlias = tuple[ModelChoice, tuple[tuple[int, int], ...]]  # and the state of its files
 
 
 @dataclass(frozen=True)
@@ -25,31 +33,21 @@ class Session:
 
 
 class Sessions:
-    """At most `limit` open models; the least recently used one is closed.
+    """A few open models; the least recently used one is closed.
 
     Used from the host's one execution thread only.
     """
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._open: OrderedDict[tuple[ModelChoice, int], Session] = OrderedDict()
+    def __init__(self) -> None:
+        self._open: OrderedDict[_Key, Session] = OrderedDict()
 
     def open(self, choice: ModelChoice) -> Session:
-        """The session of a model; a model file that changed on disk is read again."""
-        state = choice.path.stat()
-        key = (choice, state.st_mtime_ns)
-        session = self._open.pop(key, None)
-        if session is None:
-            while len(self._open) >= self._limit:
-                self._open.popitem(last=False)[1].colorizer.close()
-            device = _host_device() if choice.device == AUTO else choice.device
-            _make_room(device, state.st_size)
-            places = store()
-            name = choice.name if choice.name in places.catalog.models else str(choice.path)
-            model = open_model(places, name, choice.backend, device)
-            session = Session(model, Colorizer(model.backend))
-        self._open[key] = session
-        return session
+        """The session of a model; a model whose files changed on disk is read again."""
+        key = (choice, weights_state(choice.path))
+        if key not in self._open:
+            self._open[key] = self._read(key)
+        self._open.move_to_end(key)
+        return self._open[key]
 
     def open_for(self, choice: ModelChoice, size: int) -> Session:
         """`open`, with room for one picture of this size on the device."""
@@ -57,6 +55,27 @@ class Sessions:
         backend = session.model.backend
         _make_room(backend.device, backend.activation_bytes(1, size))
         return session
+
+    def _read(self, key: _Key) -> Session:
+        choice, state = key
+        for other in list(self._open):
+            if other[0].path == choice.path and other[1] != state:
+                self._close(other)  # its files were replaced
+        device = _host_device() if choice.device == AUTO else choice.device
+        limit = _LIMIT if device == "cpu" else _GPU_LIMIT
+        while len(self._open) >= limit:
+            self._close(next(iter(self._open)))
+        _make_room(device, choice.path.stat().st_size)
+        places = store()
+        name = choice.name if choice.name in places.catalog.models else str(choice.path)
+        model = open_model(places, name, choice.backend, device)
+        _log.info("model opened: %s (%s, %s)", model.name, model.backend.name, model.backend.device)
+        return Session(model, Colorizer(model.backend))
+
+    def _close(self, key: _Key) -> None:
+        session = self._open.pop(key)
+        session.colorizer.close()
+        _log.info("model closed: %s", session.model.name)
 
 
 def _host_device() -> str:
@@ -71,4 +90,4 @@ def _make_room(device: str, wanted: int) -> None:
         comfy.model_management.free_memory(wanted, comfy.model_management.get_torch_device())
 
 
-sessions: Final = Sessions(_LIMIT)
+sessions: Final = Sessions()
