@@ -10,13 +10,15 @@ TORCH  ?= torch==2.13.0
 MODEL  ?= ddcolor_v1
 PRESET ?= portrait
 OUT    ?= out
-PHOTO  ?=
+# Through the environment, so that no character of a file name means anything to the shell.
+export PHOTO
 
 BIN := $(VENV)/bin
 
 .PHONY: run test test-all lint bench clean
 
 $(BIN)/.run: pyproject.toml
+	@echo "Setting up (about 1 GB, a few minutes, only once) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
@@ -30,15 +32,18 @@ $(BIN)/.test: $(BIN)/.run
 	touch $@
 
 run: $(BIN)/.run
-	@photo="$(PHOTO)"; \
+	@photo="$$PHOTO"; \
 	if [ -z "$$photo" ]; then \
 	  photo="$(OUT)/sample/sample.jpg"; \
-	  [ -e "$$photo" ] || $(BIN)/heliochrome sample "$$photo"; fi; \
+	  [ -e "$$photo" ] || $(BIN)/heliochrome sample "$$photo"; \
+	elif [ ! -e "$$photo" ]; then \
+	  echo "make run: there is no file $$photo" >&2; exit 2; fi; \
 	if $(BIN)/heliochrome models get $(MODEL); then preview=; else \
 	  echo "The model could not be had: this run makes a preview, not a colourisation." >&2; \
 	  preview=--preview; fi; \
 	$(BIN)/heliochrome colorize "$$photo" -o "$(OUT)/colour" --preset $(PRESET) \
-	  --model $(MODEL) --overwrite $$preview
+	  --model $(MODEL) --overwrite $$preview && \
+	echo "The command is $(BIN)/heliochrome; try: $(BIN)/heliochrome doctor"
 
 lint: $(BIN)/.test
 	$(BIN)/ruff check .

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
@@ -12,7 +13,7 @@ import micro
 from heliochrome.core.albums import Outcome, plan, run
 from heliochrome.core.backends import open_backend
 from heliochrome.core.errors import BackendUnavailable, OutputExists
-from heliochrome.core.export import export_onnx
+from heliochrome.core.export import SOURCE_KEY, export_onnx
 from heliochrome.core.jobs import never_cancel
 from heliochrome.core.loading import open_model, weights_state
 from heliochrome.core.store import ModelStore
@@ -88,6 +89,23 @@ def test_only_results_are_redone(tmp_path: Path) -> None:
     assert (tmp_path / "out/x.jpg").read_bytes() == stranger
 
 
+def test_a_result_of_another_photograph_is_neither_skipped_nor_replaced(tmp_path: Path) -> None:
+    first = picture(tmp_path / "1911/gran.jpg", tone=80)
+    second = picture(tmp_path / "1912/gran.jpg", tone=90)
+    colour([first], tmp_path / "out")
+    kept = (tmp_path / "out/gran.jpg").read_bytes()
+    for overwrite in (False, True):
+        (outcome,) = colour([second], tmp_path / "out", overwrite)
+        assert outcome.status == "failed" and "another photograph" in outcome.text
+    assert (tmp_path / "out/gran.jpg").read_bytes() == kept
+
+
+def test_a_photograph_named_twice_is_done_once(tmp_path: Path) -> None:
+    album = tmp_path / "in"
+    photo = picture(album / "x.jpg")
+    assert len(plan([album, photo, photo], tmp_path / "out").tasks) == 1
+
+
 def test_an_empty_file_of_a_killed_run_is_done_again(tmp_path: Path) -> None:
     source = picture(tmp_path / "in/x.jpg")
     (tmp_path / "out").mkdir()
@@ -117,7 +135,9 @@ def test_an_export_stands_only_for_the_checkpoint_it_was_made_from(tmp_path: Pat
     assert model.sha256 == store.sha256(checkpoint) and not model.official
     before = weights_state(checkpoint)
 
-    export_onnx(checkpoint, checkpoint.with_suffix(".onnx"), "f" * 64, overwrite=True)
+    exported = onnx.load(checkpoint.with_suffix(".onnx"))
+    onnx.helper.set_model_props(exported, {SOURCE_KEY: "f" * 64})
+    onnx.save(exported, checkpoint.with_suffix(".onnx"))
     assert weights_state(checkpoint) != before
     with pytest.raises(BackendUnavailable, match="exported from another file"):
         open_model(store, "ddcolor_v2", "onnxruntime", "cpu")

@@ -46,14 +46,13 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Colorizer]:
 
 
 def photo(height: int, width: int, dtype: Any = np.uint8) -> np.ndarray:
-    """A picture with smooth parts, edges and noise, slightly toned like an old print."""
+    """A grey picture with smooth parts, edges and noise."""
     rng = np.random.default_rng(height * 10_000 + width)
     y, x = np.mgrid[:height, :width] / max(height, width)
     plane = 0.5 + 0.3 * np.sin(9 * x + 4 * y) + 0.2 * ((x * 7).astype(int) % 2) - 0.1
     plane = np.clip(plane + rng.normal(0, 0.03, plane.shape), 0, 1)
-    toned = np.clip(plane[..., None] * (1.0, 0.96, 0.88), 0, 1)
     scale = 1 if dtype == np.float32 else np.iinfo(dtype).max
-    return (toned * scale).astype(dtype)
+    return np.repeat((plane * scale).astype(dtype)[..., None], 3, axis=2)
 
 
 GOLDENS = [
@@ -115,7 +114,7 @@ def test_lightness_is_kept_and_colour_is_given(
 
 
 def test_strength_and_saturation(colorizer: Colorizer) -> None:
-    before = photo(120, 160)
+    before = (photo(120, 160) * (1.0, 0.96, 0.88)).astype(np.uint8)  # an old print's tone
 
     def chroma(**settings: float) -> float:
         image = colorizer.colorize(
@@ -179,6 +178,15 @@ def test_a_changed_size_is_told(colorizer: Colorizer, asked: int, used: int | No
     assert result.network_extent.width == (used or asked)
     assert [notice.code for notice in result.notices] == ([] if used is None else ["size-snapped"])
     assert all(str(used) in notice.text for notice in result.notices)
+
+
+def test_a_photograph_that_had_colour_is_told(colorizer: Colorizer) -> None:
+    grey = photo(60, 90)
+    sepia = (grey * (1.0, 0.9, 0.7)).astype(np.uint8)
+    noisy = np.clip(grey + np.random.default_rng(1).integers(-2, 3, grey.shape), 0, 255)
+    for image, codes in ((grey, []), (noisy.astype(np.uint8), []), (sepia, ["had-colour"])):
+        notices = colorizer.colorize(image, SMALL).notices
+        assert [notice.code for notice in notices] == codes
 
 
 def test_a_network_that_gives_no_numbers_is_an_error_and_not_a_black_picture() -> None:

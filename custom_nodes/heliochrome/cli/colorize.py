@@ -105,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
                     _tell(outcome)
     if args.json:
         say(json.dumps(_report(args, outcomes, time.monotonic() - started), indent=2))
+    elif len(outcomes) > 1:
+        say(", ".join(f"{number} {name}" for name, number in _counts(outcomes).items() if number))
     return SOME_FAILED if any(outcome.status == "failed" for outcome in outcomes) else OK
 
 
@@ -131,13 +133,17 @@ def _treatment(args: argparse.Namespace) -> Any:
         reference=args.reference_mode,
     )
     if args.preview:
+        if args.reference_mode or args.size or any(value is not None for value in tuned):
+            raise BadSetting("--preview uses no model and no settings: leave the others out.")
         return WarmTone()
     store = ModelStore.from_environ()
     try:
         model = open_model(store, args.model or preset.model, args.backend, args.device)
     except ModelNotFound as error:
+        here = [status.spec.id for status in store.status() if status.path is not None]
+        use = f" Or use one that is here: --model {here[0]}." if here else ""
         raise ModelNotFound(
-            f"{error} To see the steps without a model, add --preview: a warm-tone picture "
+            f"{error}{use} To see the steps without a model, add --preview: a warm-tone picture "
             "that is not colourisation and is marked so."
         ) from error
     return Colorization(model, preset.id, settings)
@@ -156,13 +162,13 @@ def _tell(outcome: Any) -> None:
 
 
 def _report(args: argparse.Namespace, outcomes: Sequence[Any], seconds: float) -> dict[str, Any]:
-    statuses = [outcome.status for outcome in outcomes]
+    records = [outcome.provenance for outcome in outcomes]
     return {
         "software": SOFTWARE,
         "preset": args.preset,
         "kind": "preview" if args.preview else "colorization",
         "seconds": round(seconds, 3),
-        "counts": {name: statuses.count(name) for name in ("done", "skipped", "failed")},
+        "counts": _counts(outcomes),
         "photos": [
             {
                 "source": str(outcome.source),
@@ -171,8 +177,16 @@ def _report(args: argparse.Namespace, outcomes: Sequence[Any], seconds: float) -
                 "text": outcome.text,
                 "notices": list(outcome.notices),
                 "network_extent": outcome.network_extent,
+                "model": record and record.model,
+                "model_sha256": record and record.model_sha256,
+                "parameters": dict(record.parameters) if record else {},
                 "seconds": round(outcome.seconds, 3),
             }
-            for outcome in outcomes
+            for outcome, record in zip(outcomes, records, strict=True)
         ],
     }
+
+
+def _counts(outcomes: Sequence[Any]) -> dict[str, int]:
+    statuses = [outcome.status for outcome in outcomes]
+    return {name: statuses.count(name) for name in ("done", "skipped", "failed")}

@@ -49,18 +49,16 @@ def run(args: argparse.Namespace) -> int:
 
 def _machine() -> Iterator[Finding]:
     from ..core.disk import human_bytes
-    from ..core.errors import HeliochromeError
     from ..core.store import ModelStore
     from ..version import SOFTWARE
 
     yield Finding("version", "ok", f"{SOFTWARE}, Python {platform.python_version()}")
-    try:
-        folder = ModelStore.from_environ().download_folder()
-    except HeliochromeError as error:
-        yield Finding("models folder", "optional", str(error))
-        return
-    free = human_bytes(shutil.disk_usage(folder).free)
-    yield Finding("models folder", "ok", f"{folder}, {free} free")
+    for folder in ModelStore.from_environ().folders:
+        if folder.is_dir():
+            free = human_bytes(shutil.disk_usage(folder).free)
+            yield Finding("models folder", "ok", f"{folder}, {free} free")
+        else:
+            yield Finding("models folder", "optional", f"{folder} does not exist")
 
 
 def _backends() -> Iterator[Finding]:

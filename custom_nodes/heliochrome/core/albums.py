@@ -10,9 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
+from .disk import hash_file
 from .errors import BadImage, Cancelled, HeliochromeError, OutOfMemory, OutputExists
 from .jobs import Cancel, Progress, no_progress
 from .photo import SUFFIXES, describe, read_photo, write_photo
+from .provenance import Provenance
 from .treatment import Treatment
 
 _log = logging.getLogger("heliochrome")
@@ -21,6 +23,9 @@ _log = logging.getLogger("heliochrome")
 PHOTO_SUFFIXES: Final = frozenset(
     (*(ending for endings in SUFFIXES.values() for ending in endings), ".bmp", ".gif")
 )
+
+
+SOURCE_SHA256: Final = "source_sha256"  # of the photograph's file, in a result's record
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,7 @@ class Outcome:
     text: str = ""
     notices: tuple[str, ...] = ()
     network_extent: str | None = None
+    provenance: Provenance | None = None
     seconds: float = 0.0
 
 
@@ -62,6 +68,8 @@ def plan(sources: Sequence[Path], out: Path, name_suffix: str = "") -> Plan:
     """
     if out.exists() and not out.is_dir():
         raise OutputExists(f"{out} is a file: name a folder for the results.")
+    if out.suffix.lower() in PHOTO_SUFFIXES and not out.exists():
+        raise OutputExists(f"{out} looks like a photograph's name: -o names a folder for results.")
     named: list[tuple[Path, Path]] = []  # source, its place below `out`
     left_out: list[Path] = []
     for source in sources:
@@ -109,7 +117,8 @@ def _name_targets(
 ) -> tuple[Task, ...]:
     kept = {place for _, place in named}
     tasks: dict[str, Task] = {}
-    for source, place in named:
+    # The same photograph may be named twice, as a folder and as a file.
+    for source, place in {(os.path.realpath(s), p): (s, p) for s, p in named}.values():
         ending = _ending(source)
         short = place.with_suffix(ending) if place.suffix.lower() in PHOTO_SUFFIXES else None
         if ending.lower() == place.suffix.lower():
@@ -171,16 +180,23 @@ def _one(
     task: Task, treatment: Treatment, overwrite: bool, cancel: Cancel, progress: Progress
 ) -> Outcome:
     target = task.target
-    if _is_there(target) and not overwrite:
-        return _already_there(task)
+    digest = _sha256(task.source)
+    if _is_there(target):
+        _require_same_photograph(task, digest)
+        if not overwrite:
+            return _already_there(task)
     photo = read_photo(task.source)
     treated = treatment.apply(photo.pixels, progress, cancel)
     cancel()
+    record = replace(
+        treated.provenance,
+        parameters={**treated.provenance.parameters, SOURCE_SHA256: digest},
+    )
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Still there and not skipped: the empty file that a killed run leaves on some disks.
         replacing = overwrite or os.path.lexists(target)
-        write_photo(target, treated.result.image, photo, treated.provenance, overwrite=replacing)
+        write_photo(target, treated.result.image, photo, record, overwrite=replacing)
     except OutputExists:
         if overwrite:
             raise
@@ -190,9 +206,28 @@ def _one(
         task.source,
         target,
         "done",
-        notices=(*photo.notes, *treated.provenance.notices),
+        notices=(*photo.notes, *record.notices),
         network_extent=None if extent is None else str(extent),
+        provenance=record,
     )
+
+
+def _sha256(path: Path) -> str:
+    describe(path)  # an ordinary file that is a photograph: a pipe would never end
+    return hash_file(path)
+
+
+def _require_same_photograph(task: Task, digest: str) -> None:
+    """Raise OutputExists if the result that is there is of another photograph."""
+    try:
+        found = describe(task.target).provenance
+    except BadImage:
+        return
+    if found is not None and found.parameters.get(SOURCE_SHA256, digest) != digest:
+        raise OutputExists(
+            f"{task.target} is the result of another photograph with the same name: colour "
+            f"{task.source} into another folder."
+        )
 
 
 def _is_there(target: Path) -> bool:

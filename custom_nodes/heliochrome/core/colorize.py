@@ -20,6 +20,8 @@ from .strips import strips
 
 # Two predictions this far apart (CIE76 colour difference of ab) count as half agreement.
 _CONFIDENCE_DELTA: Final = 10.0
+_SPARSE: Final = 8  # every 8th row and column tells whether a photograph has colour
+_COLOURED: Final = 0.02  # mean difference between channels; JPEG noise on grey stays below
 _FORWARD_SHARE: Final = 0.7  # of the time a photograph takes, for the progress bar
 
 
@@ -94,7 +96,7 @@ class Colorizer:
         return Result(
             image=coloured[0] if single else coloured,
             network_extent=network,
-            notices=_notices(settings),
+            notices=_notices(settings, batch),
             confidence=sure[0] if single and sure is not None else sure,
         )
 
@@ -197,12 +199,17 @@ def _reference(job: _Job, photo: ImageArray, out: ImageArray) -> None:
     job.steps.painted(1.0)
 
 
-def _notices(settings: Settings) -> tuple[Notice, ...]:
+def _notices(settings: Settings, batch: ImageArray) -> tuple[Notice, ...]:
+    found = []
     used = settings.size // SIZE_STEP * SIZE_STEP
-    if used == settings.size:
-        return ()
-    text = f"Size {used} was used, not {settings.size}: sizes are multiples of {SIZE_STEP}."
-    return (Notice("size-snapped", text),)
+    if used != settings.size:
+        text = f"Size {used} was used, not {settings.size}: sizes are multiples of {SIZE_STEP}."
+        found.append(Notice("size-snapped", text))
+    sparse = batch[:, ::_SPARSE, ::_SPARSE].astype(np.float32) / full_scale(batch.dtype)
+    if np.ptp(sparse, axis=-1).mean() > _COLOURED:
+        text = "The photograph already has colour or a tint: only its lightness was used."
+        found.append(Notice("had-colour", text))
+    return tuple(found)
 
 
 def _check(image: ImageArray) -> None:

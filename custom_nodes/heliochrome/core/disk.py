@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import logging
 import os
@@ -123,6 +124,14 @@ def read_blocks(
             yield block
             done += len(block)
             progress(done, total)
+
+
+def hash_file(path: Path, progress: Progress = no_progress, cancel: Cancel = never_cancel) -> str:
+    """SHA-256 (hex) of a file, always computed; `progress` counts bytes."""
+    digest = hashlib.sha256()
+    for block in read_blocks(path, progress, cancel):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def replace_durably(temporary: Path, target: Path) -> None:

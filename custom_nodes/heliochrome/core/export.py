@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import shlex
-import tempfile
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from .disk import whole_file, writing
 from .errors import BackendUnavailable, OutputExists
 from .presets import MAX_SIZE, SIZE_STEP
 
@@ -65,16 +64,10 @@ def export_onnx(weights: Path, target: Path, sha256: str, *, overwrite: bool = F
         )
     assert program is not None
     program.model.metadata_props[SOURCE_KEY] = sha256
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        program.save(temporary, external_data=False)
-        temporary.chmod(0o644)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(target):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(target, overwrite=overwrite) as file:
+            program.save(file.name, external_data=False)
     return target
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import re
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Any, Final
 
 from filelock import FileLock
 
-from .disk import read_blocks, read_json, write_json
+from .disk import hash_file, read_json, write_json
 from .jobs import Cancel, Progress, never_cancel, no_progress
 
 _log = logging.getLogger("heliochrome")
@@ -100,14 +99,6 @@ def _entry(path: Path, key: str) -> dict[str, Any] | None:
     if entry is not None:
         _log.warning("%s: the entry for %s is damaged and ignored.", path, key)
     return None
-
-
-def hash_file(path: Path, progress: Progress = no_progress, cancel: Cancel = never_cancel) -> str:
-    """SHA-256 (hex) of a file, always computed; `progress` counts bytes."""
-    digest = hashlib.sha256()
-    for block in read_blocks(path, progress, cancel):
-        digest.update(block)
-    return digest.hexdigest()
 
 
 def _stamp(path: Path) -> list[int]:

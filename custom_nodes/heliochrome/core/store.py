@@ -11,13 +11,13 @@ from typing import Literal
 from platformdirs import user_cache_path
 
 from .catalog import Catalog, FileSource, ModelSpec, load_catalog
-from .disk import CannotWrite
+from .disk import CannotWrite, hash_file
 from .download import Patience, Remote, Unreachable, download
 from .endpoints import Endpoints
 from .errors import BadWeights, ChecksumMismatch, DownloadFailed, ModelNotFound
 from .importing import copy_in
 from .jobs import Cancel, Progress, never_cancel, no_progress
-from .ledger import Ledger, hash_file
+from .ledger import Ledger
 from .model_folders import listed, locate, only_one, sweep, writable_folder
 from .verification import State, Verification, contradiction, enforce_from_now_on, judge
 

@@ -47,7 +47,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
         ) from error
     if path.suffix.lower() not in CHECKPOINT_SUFFIXES:
         raise BadWeights(
-            f"{path}: expected a checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}), "
+            f"{path}: expected a checkpoint ({', '.join(CHECKPOINT_SUFFIXES)}) or an .onnx, "
             f"got {path.suffix!r}."
         )
     refuse_impostor(path, str(path))
@@ -79,8 +79,7 @@ def load_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _unreadable(path: Path, error: Exception) -> str:
-    reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
     return (
-        f"{path} is not a readable checkpoint ({reason}). It is damaged, incomplete, or holds "
-        "more than tensors: get it again with `heliochrome models get`."
+        f"{path} is not a readable checkpoint ({type(error).__name__}). It is damaged, incomplete, "
+        "or holds more than tensors: get it again with `heliochrome models get`."
     )

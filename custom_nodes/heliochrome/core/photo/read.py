@@ -79,6 +79,7 @@ def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path) -> Photo:
     decoded = decode(file, kind, profile, max_pixels)
     pixels = orientation.apply(decoded.colour, found.orientation)
     alpha = decoded.alpha
+    notes = (*found.notes, *decoded.notes)
     if alpha is not None:
         alpha = orientation.apply(alpha, found.orientation)
     route = decoded.colours.route
@@ -87,6 +88,7 @@ def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path) -> Photo:
         alpha = _widened(alpha)
     elif route == "curve" and profile:
         pixels = profiles.apply_grey(pixels, profile)
+        notes = (*notes, "The grey colour profile was replaced by sRGB, as the result has colour.")
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., np.newaxis], 3, axis=2)
     return Photo(
@@ -98,7 +100,7 @@ def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path) -> Photo:
         lossless=found.lossless,
         returns_to_profile=route == "both-ways",
         source=path.absolute(),
-        notes=(*found.notes, *decoded.notes),
+        notes=notes,
     )
 
 
