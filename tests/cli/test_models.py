@@ -98,11 +98,11 @@ def test_get_then_verify_without_a_published_digest(
     assert path.read_bytes() == BODY
     assert f"ddcolor_paper: downloading to {path.parent}" in done.stdout
     assert f"ddcolor_paper: {path}" in done.stdout
-    assert "Nobody has published a SHA-256" in done.stdout
+    assert "none of the files of ddcolor_paper whose SHA-256 is published" in done.stdout
     assert listed(environ)["ddcolor_paper"]["state"] == "first-use"
 
     done = models(environ, "verify")
-    assert done.returncode == 0 and "is unchanged since" in done.stdout
+    assert done.returncode == 0 and "has the SHA-256 first seen here on" in done.stdout
     with path.open("r+b") as file:
         file.seek(ONE)
         file.write(b"damage")

@@ -67,7 +67,7 @@ def judge(
         return outcome("catalogue", f"{path} is the official file: its SHA-256 is published.")
     seen = ledger.first_use(first_use_name(spec, path))
     if seen is None:
-        return outcome("unknown", f"Nobody has published a SHA-256 for {path}.")
+        return outcome("unknown", f"{path}: {_why_not_official(spec)}")
     if seen.sha256 != sha256:
         return outcome(
             "mismatch",
@@ -77,9 +77,15 @@ def judge(
         )
     return outcome(
         "first-use",
-        f"{path} is unchanged since {seen.seen}, when it came from {seen.origin}. Nobody has "
-        "published a SHA-256 to compare it with.",
+        f"{path} has the SHA-256 first seen here on {seen.seen} (from {seen.origin}). "
+        f"{_why_not_official(spec)}",
     )
+
+
+def _why_not_official(spec: ModelSpec) -> str:
+    if spec.known_sha256:
+        return f"It is none of the files of {spec.id} whose SHA-256 is published."
+    return "Nobody has published a SHA-256 to compare it with."
 
 
 def enforce_from_now_on(ledger: Ledger, spec: ModelSpec, outcome: Verification) -> Verification:
