@@ -25,8 +25,12 @@ def test_missing_model_is_named_with_the_command_that_gets_it(
     )
     failure = host.run(graph).failure
     assert failure is not None
-    for part in ("heliochrome models get ddcolor_paper", "`preview`", str(host.base / "models")):
-        assert part in failure
+    command = "heliochrome models get ddcolor_paper"
+    english, chinese = failure.strip().split("\n")
+    for part in (f"`{command}`", f"`python -m {command}`", "`preview`", str(host.base / "models")):
+        assert part in english
+    for part in (f"`{command}`", f"`python -m {command}`", "没有模型 ddcolor_paper", "预览"):
+        assert part in chinese
 
 
 def test_a_model_file_that_is_none_is_refused_by_name(host: RunningHost, photo: Path) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from heliochrome.core.presets import BUILDING, MAX_SIZE, MIN_SIZE, PORTRAIT
+from heliochrome.core.presets import BUILDING, DEFAULT_MODEL, MAX_SIZE, MIN_SIZE, PORTRAIT
+from heliochrome.core.weights_file import SUFFIXES
 
 PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
 
@@ -134,6 +135,26 @@ def test_help_page_names_every_input_and_output(node: Declared, language: str) -
     page = path.read_text("utf-8")
     missing = [name for name in (*node.inputs, *node.outputs) if f"| `{name}`" not in page]
     assert missing == []
+
+
+@each
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help_of_nodes_with_a_model_says_how_to_get_one(node: Declared, language: str) -> None:
+    page = (PACK / "web" / "docs" / node.id / f"{language}.md").read_text("utf-8")
+    commands = re.findall(r"python -m heliochrome (models \w+ \w+)", page)
+    files = [f"`{DEFAULT_MODEL}{suffix}`" for suffix in SUFFIXES]
+    if "model" not in node.inputs:
+        assert commands == []
+        return
+    assert commands == [f"models {verb} {DEFAULT_MODEL}" for verb in ("get", "import")]
+    assert [file for file in files if file not in page] == []
+
+
+@pytest.mark.parametrize("word", ["你", "来历", "运行库", "简易", "测量"])
+def test_chinese_texts_call_one_thing_by_one_name(word: str) -> None:
+    texts = [*(PACK / "locales" / "zh").glob("*.json"), *(PACK / "web").rglob("zh.md")]
+    assert len(texts) > len(NODES)
+    assert [str(path) for path in texts if word in path.read_text("utf-8")] == []
 
 
 def notice_codes() -> dict[str, str]:

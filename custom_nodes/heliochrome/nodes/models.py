@@ -17,7 +17,9 @@ from ..core.weights_file import SUFFIXES
 FOLDER: Final = "ddcolor"
 
 _PREVIEW_HINT: Final = (
-    "Until then, the `preview` switch of this node gives a warm-tone preview (not colourisation). "
+    "Until then, the `preview` switch of this node gives a warm-tone preview (not colourisation)."
+)
+_PREVIEW_HINT_ZH: Final = (
     "没有模型时，可打开本节点的 preview（预览）开关，先看暖色预览（不是上色）。"
 )
 
@@ -62,20 +64,32 @@ def find(name: str) -> Path:
     """The weights of a model that `choices` gave.
 
     Raises ModelNotFound, whose one message names the model, the folders searched, the
-    command that gets it and the preview switch.
+    command that gets it and the preview switch, in English and in Chinese.
     """
     if name in store().catalog.models:
         try:
             return store().find(name)
         except ModelNotFound as missing:
-            raise ModelNotFound(f"{missing} {_PREVIEW_HINT}") from missing
+            raise ModelNotFound(f"{missing} {_how_to_get(name)}") from missing
     path = folder_paths.get_full_path(FOLDER, name)
     if path is None:
         folders = ", ".join(folder_paths.get_folder_paths(FOLDER))
         raise ModelNotFound(
-            f"The model file {name} is not in {folders}. Choose another model. {_PREVIEW_HINT}"
+            f"The model file {name} is not in {folders}. Choose another model. {_PREVIEW_HINT}\n"
+            f"在 {folders} 里没有找到模型文件 {name}。请选择别的模型。{_PREVIEW_HINT_ZH}"
         )
     return Path(path)
+
+
+def _how_to_get(name: str) -> str:
+    """What the core's message lacks here: a command that needs no PATH, and the Chinese."""
+    command = f"heliochrome models get {name}"
+    return (
+        f"Where that command is not found, run `python -m {command}` with ComfyUI's Python. "
+        f"{_PREVIEW_HINT}\n"
+        f"这台电脑上没有模型 {name}（找过的文件夹见上）。请在终端运行 `{command}`，"
+        f"或用 ComfyUI 的 Python 运行 `python -m {command}`。{_PREVIEW_HINT_ZH}"
+    )
 
 
 def fingerprint(name: str | None) -> str:
