@@ -124,9 +124,25 @@ def test_first_time_users_are_told_what_to_do_in_both_languages(name: str) -> No
     assert len(notes) == 2
     low, high = PRESET_OF[name].size_range
     for note in notes:
-        assert f"heliochrome models get {PRESET_OF[name].model}" in note
+        assert f"python -m heliochrome models get {PRESET_OF[name].model}" in note
         assert f"{low}–{high}" in note
     assert len(chinese) == 1
+    assert "颜色是推测的，不一定是当年的颜色" in chinese[0]
+    assert any("Colours are guesses, not records" in note for note in notes)
+
+
+@each
+def test_result_and_original_are_named_and_stand_side_by_side(name: str) -> None:
+    nodes = {node["type"]: node for node in read(f"{name}.json")["nodes"]}
+    original, result = nodes["PreviewImage"], nodes["HeliochromeSavePhoto"]
+    assert original["title"] == "原图 · Original"
+    assert result["title"] == "结果 · Result"
+    assert original["size"] == result["size"]
+    assert original["pos"][1] == result["pos"][1]
+    titles = {
+        node["class_type"]: node["_meta"]["title"] for node in read(f"api/{name}.json").values()
+    }
+    assert all(titles[node["type"]] == node["title"] for node in (original, result))
 
 
 @each
