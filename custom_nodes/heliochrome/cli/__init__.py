@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(argv: Sequence[str] | None) -> int:
     from ..core.errors import HeliochromeError
-    from .output import complain
+    from .output import complain, drop_what_cannot_be_written
 
     try:
         args = build_parser().parse_args(argv)
@@ -49,6 +49,7 @@ def _run(argv: Sequence[str] | None) -> int:
     except OSError as error:
         where = f"{error.filename}: " if error.filename is not None else ""
         complain(f"heliochrome: {where}{error.strerror or error}")
+        drop_what_cannot_be_written()
         return 2
     except KeyboardInterrupt:
         complain("heliochrome: stopped.")

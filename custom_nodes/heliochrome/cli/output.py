@@ -26,6 +26,14 @@ def accept_any_text() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
+def drop_what_cannot_be_written() -> None:
+    """Keep output that a full disk refused from being tried, and reported, again at exit."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        discard_the_rest()
+
+
 def discard_the_rest() -> None:
     """After a reader has gone: let what is still buffered go nowhere, also at exit.
 
