@@ -54,9 +54,6 @@ class Colorizer:
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
 
-    def close(self) -> None:
-        self.backend.close()
-
     def colorize(
         self,
         image: ImageArray,
@@ -70,8 +67,8 @@ class Colorizer:
 
         image: (H, W, 3) or (B, H, W, 3) sRGB RGB, uint8 | uint16 | float32 in [0, 1].
         confidence: also measure how far the network agrees with itself on the mirrored
-        picture (a second forward pass). Raises BadImage for another shape or dtype,
-        OutOfMemory, and whatever `cancel` raises.
+        picture (a second forward pass). Raises BadImage for another shape, dtype or NaN,
+        BadWeights if the network gives NaN, OutOfMemory, and whatever `cancel` raises.
         """
         _check(image)
         batch = image if image.ndim == 4 else image[None]

@@ -29,9 +29,8 @@ def colorization(
     choice: ModelChoice, settings: Settings, preset: str, *, confidence: bool = False
 ) -> Colorization:
     """The treatment with an open model. Raises ModelNotFound, BadWeights, ChecksumMismatch..."""
-    session = sessions.open_for(choice, settings.size)
     return Colorization(
-        model=session.model,
+        model=sessions.open_for(choice, settings.size),
         preset=preset,
         settings=settings,
         confidence=confidence,

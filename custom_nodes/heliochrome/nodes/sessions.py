@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import comfy.model_management
 
 from ..core.backends import AUTO
-from ..core.colorize import Colorizer
 from ..core.loading import LoadedModel, open_model, weights_state
 from .models import ModelChoice, store
 
@@ -24,14 +22,6 @@ _log = logging.getLogger("heliochrome")
 _Key: TypeAlias = tuple[ModelChoice, tuple[tuple[int, int], ...]]  # and the state of its files
 
 
-@dataclass(frozen=True)
-class Session:
-    """An open model and what colours with it."""
-
-    model: LoadedModel
-    colorizer: Colorizer
-
-
 class Sessions:
     """A few open models; the least recently used one is closed.
 
@@ -39,24 +29,23 @@ class Sessions:
     """
 
     def __init__(self) -> None:
-        self._open: OrderedDict[_Key, Session] = OrderedDict()
+        self._open: OrderedDict[_Key, LoadedModel] = OrderedDict()
 
-    def open(self, choice: ModelChoice) -> Session:
-        """The session of a model; a model whose files changed on disk is read again."""
+    def open(self, choice: ModelChoice) -> LoadedModel:
+        """The open model; one whose files changed on disk is read again."""
         key = (choice, weights_state(choice.path))
         if key not in self._open:
             self._open[key] = self._read(key)
         self._open.move_to_end(key)
         return self._open[key]
 
-    def open_for(self, choice: ModelChoice, size: int) -> Session:
+    def open_for(self, choice: ModelChoice, size: int) -> LoadedModel:
         """`open`, with room for one picture of this size on the device."""
-        session = self.open(choice)
-        backend = session.model.backend
-        _make_room(backend.device, backend.activation_bytes(1, size))
-        return session
+        model = self.open(choice)
+        _make_room(model.backend.device, model.backend.activation_bytes(1, size))
+        return model
 
-    def _read(self, key: _Key) -> Session:
+    def _read(self, key: _Key) -> LoadedModel:
         choice, state = key
         for other in list(self._open):
             if other[0].path == choice.path and other[1] != state:
@@ -70,12 +59,12 @@ class Sessions:
         name = choice.name if choice.name in places.catalog.models else str(choice.path)
         model = open_model(places, name, choice.backend, device)
         _log.info("model opened: %s (%s, %s)", model.name, model.backend.name, model.backend.device)
-        return Session(model, Colorizer(model.backend))
+        return model
 
     def _close(self, key: _Key) -> None:
-        session = self._open.pop(key)
-        session.colorizer.close()
-        _log.info("model closed: %s", session.model.name)
+        model = self._open.pop(key)
+        model.backend.close()
+        _log.info("model closed: %s", model.name)
 
 
 def _host_device() -> str:
