@@ -13,7 +13,7 @@ from typing import Final, Literal
 from .disk import hash_file
 from .errors import BadImage, Cancelled, HeliochromeError, OutOfMemory, OutputExists
 from .jobs import Cancel, Progress, no_progress
-from .photo import SUFFIXES, describe, read_photo, write_photo
+from .photo import SUFFIXES, describe, read_photo, result_record, write_photo
 from .provenance import Provenance
 from .treatment import Treatment
 
@@ -100,16 +100,9 @@ def _in_folder(folder: Path, out: Path) -> tuple[list[Path], list[Path]]:
             continue
         if path.suffix.lower() not in PHOTO_SUFFIXES:
             other.append(path)
-        elif not (os.path.realpath(path).startswith(results + os.sep) and _is_ours(path)):
+        elif not os.path.realpath(path).startswith(results + os.sep) or not result_record(path):
             photographs.append(path)
     return photographs, other
-
-
-def _is_ours(path: Path) -> bool:
-    try:
-        return describe(path).provenance is not None
-    except BadImage:
-        return False
 
 
 def _name_targets(
@@ -120,10 +113,10 @@ def _name_targets(
     # The same photograph may be named twice, as a folder and as a file.
     for source, place in {(os.path.realpath(s), p): (s, p) for s, p in named}.values():
         ending = _ending(source)
-        short = place.with_suffix(ending) if place.suffix.lower() in PHOTO_SUFFIXES else None
+        has_ending = place.suffix.lower() in PHOTO_SUFFIXES
         if ending.lower() == place.suffix.lower():
             stem, ending = place.with_suffix(""), place.suffix
-        elif short is not None and short not in kept:
+        elif has_ending and place.with_suffix(ending) not in kept:
             stem = place.with_suffix("")
         else:  # a.bmp beside a.png becomes a.bmp.png; "scan.2020" has no ending to replace
             stem = place
@@ -219,10 +212,7 @@ def _sha256(path: Path) -> str:
 
 def _require_same_photograph(task: Task, digest: str) -> None:
     """Raise OutputExists if the result that is there is of another photograph."""
-    try:
-        found = describe(task.target).provenance
-    except BadImage:
-        return
+    found = result_record(task.target)
     if found is not None and found.parameters.get(SOURCE_SHA256, digest) != digest:
         raise OutputExists(
             f"{task.target} is the result of another photograph with the same name: colour "

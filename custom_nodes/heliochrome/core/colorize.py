@@ -93,7 +93,7 @@ class Colorizer:
         return Result(
             image=coloured[0] if single else coloured,
             network_extent=network,
-            notices=_notices(settings, batch),
+            notices=_notices(settings, network, batch),
             confidence=sure[0] if single and sure is not None else sure,
         )
 
@@ -196,9 +196,9 @@ def _reference(job: _Job, photo: ImageArray, out: ImageArray) -> None:
     job.steps.painted(1.0)
 
 
-def _notices(settings: Settings, batch: ImageArray) -> tuple[Notice, ...]:
+def _notices(settings: Settings, network: Extent, batch: ImageArray) -> tuple[Notice, ...]:
     found = []
-    used = settings.size // SIZE_STEP * SIZE_STEP
+    used = max(network.width, network.height)
     if used != settings.size:
         text = f"Size {used} was used, not {settings.size}: sizes are multiples of {SIZE_STEP}."
         found.append(Notice("size-snapped", text))

@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final, Protocol
 
-from ..errors import BackendUnavailable, BadSetting
+from ..errors import BackendUnavailable, BadSetting, OutOfMemory
 from ..lab import FloatArray
 from ..weights_file import ONNX_SUFFIX
 
@@ -45,6 +45,15 @@ class Backend(Protocol):
         ...
 
 
+def out_of_memory(gray_rgb: FloatArray) -> OutOfMemory:
+    """The error of a network that does not fit at the size of this input."""
+    height, width = gray_rgb.shape[2:]
+    return OutOfMemory(
+        f"not enough memory to run the network at {width}x{height}: choose a smaller size, "
+        "or close other programs."
+    )
+
+
 def usable_backends() -> list[str]:
     """Backends whose runtime is installed, best first; imports none of them."""
     return [name for name, module in BACKENDS.items() if find_spec(module)]
@@ -74,17 +83,15 @@ def open_backend(weights: Path, backend: str = AUTO, device: str = AUTO) -> Back
 
 
 def _choose(weights: Path) -> str:
-    usable = usable_backends()
     if weights.suffix == ONNX_SUFFIX:
         return "onnxruntime"
-    if "torch" in usable:
-        return "torch"
-    if "onnxruntime" in usable:
-        return "onnxruntime"
-    raise BackendUnavailable(
-        "no runtime is installed: expected PyTorch or ONNX Runtime. "
-        f"Run `{install_command('torch')}`."
-    )
+    usable = usable_backends()
+    if not usable:
+        raise BackendUnavailable(
+            "no runtime is installed: expected PyTorch or ONNX Runtime. "
+            f"Run `{install_command('torch')}`."
+        )
+    return usable[0]
 
 
 def install_command(backend: str) -> str:

@@ -7,10 +7,11 @@ from typing import Final
 
 import onnxruntime as ort
 
-from ..errors import BackendUnavailable, BadWeights, OutOfMemory
+from ..errors import BackendUnavailable, BadWeights
 from ..export import INPUT_NAME, SOURCE_KEY, export_command
 from ..lab import FloatArray
 from ..weights_file import ONNX_SUFFIX
+from .base import out_of_memory
 
 # Growth of the peak per input pixel from 512 to 1024, tiny network on CPU
 # (benchmarks/results/colorize.md). The large network has not been measured.
@@ -36,10 +37,7 @@ class OnnxRuntimeBackend:
         except (MemoryError, ort.capi.onnxruntime_pybind11_state.RuntimeException) as error:
             if not isinstance(error, MemoryError) and "alloc" not in str(error).lower():
                 raise
-            raise OutOfMemory(
-                f"not enough memory to run the network at {gray_rgb.shape[3]}x{gray_rgb.shape[2]}: "
-                "choose a smaller size, or close other programs."
-            ) from error
+            raise out_of_memory(gray_rgb) from error
         return found
 
     def activation_bytes(self, batch: int, size: int) -> int:

@@ -8,10 +8,10 @@ from typing import Final
 import torch
 
 from ...arch import FoldedDDColor
-from ..errors import BackendUnavailable, OutOfMemory
+from ..errors import BackendUnavailable
 from ..lab import FloatArray
 from ..weights import load_network
-from .base import AUTO
+from .base import AUTO, out_of_memory
 
 # Growth of the peak per input pixel from 512 to 1024, tiny network on CPU
 # (benchmarks/results/colorize.md); wider networks are taken to need as much more.
@@ -37,7 +37,9 @@ class TorchBackend:
                 ab = self._net(image.contiguous(memory_format=torch.channels_last))
                 found: FloatArray = ab.float().cpu().numpy()
         except (MemoryError, RuntimeError) as error:
-            raise _as_out_of_memory(error, gray_rgb.shape) from error
+            if not _is_out_of_memory(error):
+                raise
+            raise out_of_memory(gray_rgb) from error
         return found
 
     def activation_bytes(self, batch: int, size: int) -> int:
@@ -59,12 +61,7 @@ def load(weights: Path, device: str) -> TorchBackend:
     return TorchBackend(FoldedDDColor(load_network(weights)), device)
 
 
-def _as_out_of_memory(error: Exception, shape: tuple[int, ...]) -> Exception:
-    """PyTorch reports a full CPU as a plain RuntimeError; anything else stays what it is."""
-    full = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    if not full and "can't allocate memory" not in str(error):
-        return error
-    return OutOfMemory(
-        f"not enough memory to run the network at {shape[3]}x{shape[2]}: choose a smaller size, "
-        "or close other programs."
-    )
+def _is_out_of_memory(error: Exception) -> bool:
+    """PyTorch reports a full CPU as a plain RuntimeError."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or "can't allocate memory" in str(error)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .model import SUFFIXES, Metadata, Photo, PhotoFormat, default_suffix, format_of_suffix
-from .read import MAX_PIXELS, Description, describe, read_photo
+from .read import MAX_PIXELS, Description, describe, read_photo, result_record
 from .write import write_photo
 
 __all__ = [
@@ -17,5 +17,6 @@ __all__ = [
     "describe",
     "format_of_suffix",
     "read_photo",
+    "result_record",
     "write_photo",
 ]

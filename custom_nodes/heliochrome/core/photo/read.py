@@ -73,6 +73,14 @@ def describe(path: str | os.PathLike[str]) -> Description:
         raise BadImage(f"{path}: {error}") from error
 
 
+def result_record(path: str | os.PathLike[str]) -> Provenance | None:
+    """Our record in a file; None for anything that we did not make, photograph or not."""
+    try:
+        return describe(path).provenance
+    except BadImage:
+        return None
+
+
 def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path) -> Photo:
     found = _embedded(file, kind)
     profile = found.metadata.icc

@@ -16,7 +16,7 @@ from ..xmp import MalformedXmp
 from . import exif, jpeg, png, profiles, publish, tiff, webp
 from .encode import LARGEST_SIDE, encode, flattened, to_depth
 from .model import SUFFIXES, BitDepth, Metadata, Photo, PhotoFormat, Pixels, format_of_suffix
-from .read import describe
+from .read import result_record
 
 _HOLDS_16_BITS: Final = ("png", "tiff")
 _HOLDS_ALPHA: Final = ("png", "tiff", "webp")
@@ -103,11 +103,7 @@ def _require_replaceable(target: Path) -> None:
     disks without hard links. Anything else may be somebody's only copy."""
     if not target.exists() or target.stat().st_size == 0:
         return
-    try:
-        ours = describe(target).provenance is not None
-    except BadImage:
-        ours = False
-    if not ours:
+    if result_record(target) is None:
         raise OutputExists(
             f"{target} is there and was not made by Heliochrome, so it is not replaced, even with "
             "overwriting allowed. Choose another folder, or move the file away."
