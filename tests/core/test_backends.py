@@ -17,6 +17,7 @@ import micro
 from heliochrome.core.backends import open_backend
 from heliochrome.core.errors import BackendUnavailable, BadSetting, BadWeights, OutputExists
 from heliochrome.core.export import OPSET, export_onnx
+from heliochrome.core.extent import Extent
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,11 @@ def test_both_backends_equal_the_network(checkpoint: Path, height: int, width: i
         assert backend.source_sha256 == (None if name == "torch" else "0" * 64)
         assert (backend.name, backend.device) == (name, "cpu")
         assert backend.weight_bytes > 1_000_000
-        assert backend.activation_bytes(2, 512) == 2 * backend.activation_bytes(1, 512) > 0
+        assert (
+            backend.activation_bytes(Extent(512, 512), 2)
+            == 2 * backend.activation_bytes(Extent(512, 512))
+            > 0
+        )
         ab = backend.predict_ab(x)
         assert ab.dtype == np.float32 and ab.shape == (1, 2, height, width)
         assert np.abs(ab - truth).max() <= 3e-4

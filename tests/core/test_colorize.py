@@ -16,6 +16,7 @@ import micro
 from heliochrome.core.backends import open_backend
 from heliochrome.core.colorize import Colorizer
 from heliochrome.core.errors import BadImage, BadWeights, Cancelled
+from heliochrome.core.extent import Extent
 from heliochrome.core.lab import lightness
 from heliochrome.core.presets import PORTRAIT
 from heliochrome.core.settings import Settings
@@ -191,12 +192,12 @@ def test_a_photograph_that_had_colour_is_told(colorizer: Colorizer) -> None:
 
 def test_a_network_that_gives_no_numbers_is_an_error_and_not_a_black_picture() -> None:
     class Broken:
-        name, device, weight_bytes, source_sha256 = "torch", "cpu", 0, None
+        name, device, precision, weight_bytes, source_sha256 = "torch", "cpu", "f32", 0, None
 
         def predict_ab(self, gray_rgb: np.ndarray) -> np.ndarray:
             return np.full((1, 2, *gray_rgb.shape[2:]), np.nan, np.float32)
 
-        def activation_bytes(self, batch: int, size: int) -> int:
+        def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
             return 0
 
         def close(self) -> None:

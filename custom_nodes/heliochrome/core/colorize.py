@@ -14,6 +14,7 @@ from .errors import BadImage, BadWeights
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .lab import FloatArray, ImageArray, full_scale, grey, lab_to_srgb, lightness, quantize
+from .notices import Notice
 from .presets import SIZE_STEP
 from .settings import Settings
 from .strips import strips
@@ -23,14 +24,6 @@ _CONFIDENCE_DELTA: Final = 10.0
 _SPARSE: Final = 8  # every 8th row and column tells whether a photograph has colour
 _COLOURED: Final = 0.02  # mean difference between channels; JPEG noise on grey stays below
 _FORWARD_SHARE: Final = 0.7  # of the time a photograph takes, for the progress bar
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Something that was changed for the user. `code` is stable, `text` is English."""
-
-    code: str
-    text: str
 
 
 @dataclass(frozen=True)

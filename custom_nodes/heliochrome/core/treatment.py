@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol
 
-from .colorize import Colorizer, Notice, Result
+from .colorize import Colorizer, Result
 from .jobs import Cancel, Progress
 from .lab import ImageArray
 from .loading import LoadedModel
+from .notices import Notice
 from .preview import PREVIEW_LABEL, PREVIEW_SUFFIX, warm_tone
 from .provenance import Provenance
 from .settings import Settings

@@ -9,8 +9,8 @@ import comfy.model_management
 import comfy.utils
 from server import PromptServer
 
-from ..core.colorize import Notice
 from ..core.jobs import Progress
+from ..core.notices import Notice
 
 NOTICE_EVENT = "heliochrome.notice"
 

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 import comfy.model_management
 
 from ..core.backends import AUTO
+from ..core.extent import Extent
 from ..core.loading import LoadedModel, open_model, weights_state
 from .models import ModelChoice, store
 
@@ -42,7 +43,7 @@ class Sessions:
     def open_for(self, choice: ModelChoice, size: int) -> LoadedModel:
         """`open`, with room for one picture of this size on the device."""
         model = self.open(choice)
-        _make_room(model.backend.device, model.backend.activation_bytes(1, size))
+        _make_room(model.backend.device, model.backend.activation_bytes(Extent(size, size)))
         return model
 
     def _read(self, key: _Key) -> LoadedModel:

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from ..core.colorize import Notice
 from ..core.errors import BadImage
+from ..core.notices import Notice
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ..errors import BackendUnavailable, BadSetting, OutOfMemory
+from ..extent import Extent
 from ..lab import FloatArray
 from ..weights_file import ONNX_SUFFIX
 
@@ -25,6 +26,7 @@ class Backend(Protocol):
 
     name: str
     device: str
+    precision: str  # "f32", "bf16", "fp16" or "int8"
     weight_bytes: int
     # SHA-256 of the checkpoint that the network was exported from; None if it is not an export.
     source_sha256: str | None
@@ -36,8 +38,8 @@ class Backend(Protocol):
         """
         ...
 
-    def activation_bytes(self, batch: int, size: int) -> int:
-        """Bytes needed beside the weights for `batch` squares of `size` pixels a side."""
+    def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
+        """Bytes needed beside the weights for `batch` pictures of `extent`."""
         ...
 
     def close(self) -> None:

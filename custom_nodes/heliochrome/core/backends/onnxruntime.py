@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from ..errors import BackendUnavailable, BadWeights
 from ..export import INPUT_NAME, SOURCE_KEY, export_command
+from ..extent import Extent
 from ..lab import FloatArray
 from ..weights_file import ONNX_SUFFIX
 from .base import out_of_memory
@@ -22,6 +23,7 @@ class OnnxRuntimeBackend:
     """See `base.Backend`."""
 
     name = "onnxruntime"
+    precision = "f32"
 
     def __init__(self, session: ort.InferenceSession, weight_bytes: int, device: str) -> None:
         self.device = device
@@ -40,8 +42,8 @@ class OnnxRuntimeBackend:
             raise out_of_memory(gray_rgb) from error
         return found
 
-    def activation_bytes(self, batch: int, size: int) -> int:
-        return batch * size * size * _BYTES_PER_PIXEL
+    def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
+        return batch * extent.pixels * _BYTES_PER_PIXEL
 
     def close(self) -> None:
         self._session = None

@@ -9,6 +9,7 @@ import torch
 
 from ...arch import FoldedDDColor
 from ..errors import BackendUnavailable
+from ..extent import Extent
 from ..lab import FloatArray
 from ..weights import load_network
 from .base import AUTO, out_of_memory
@@ -22,6 +23,7 @@ class TorchBackend:
     """See `base.Backend`. float32 on every device."""
 
     name = "torch"
+    precision = "f32"
     source_sha256 = None
 
     def __init__(self, net: FoldedDDColor, device: str) -> None:
@@ -42,8 +44,8 @@ class TorchBackend:
             raise out_of_memory(gray_rgb) from error
         return found
 
-    def activation_bytes(self, batch: int, size: int) -> int:
-        return batch * size * size * _BYTES_PER_PIXEL * self._dims[0] // 96
+    def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
+        return batch * extent.pixels * _BYTES_PER_PIXEL * self._dims[0] // 96
 
     def close(self) -> None:
         self._net.to("meta")
