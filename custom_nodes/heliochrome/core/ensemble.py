@@ -1,0 +1,82 @@
+"""Several predictions of one photograph: their median chroma and how far they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations, islice
+from typing import Final
+
+import cv2
+import numpy as np
+
+from .errors import BadSetting
+from .extent import Extent
+from .lab import FloatArray
+from .presets import MAX_SIZE, MIN_SIZE, SIZE_STEP
+
+PASSES: Final = (1, 3, 5)  # odd, so that the median is one of the predictions
+# Neighbouring sizes differ by a third of an octave: enough for the network to see
+# other details, near enough to suit the same kind of photograph.
+_RATIO: Final = 2 ** (1 / 3)
+# Two predictions this far apart (CIE76 colour difference of ab) count as half agreement.
+_HALF_AGREEMENT: Final = 10.0
+
+
+def ensemble_sizes(size: int, passes: int) -> tuple[int, ...]:
+    """Long sides to run the network at: `size` first, then its neighbours below and above.
+
+    passes: 1, 3 or 5. The neighbours are multiples of `SIZE_STEP` from MIN_SIZE to MAX_SIZE;
+    where there is none on one side the other side gives more. Raises BadSetting for
+    another number of passes or a size outside the range.
+    """
+    if passes not in PASSES:
+        raise BadSetting(f"passes: expected one of {PASSES}, got {passes}.")
+    if not MIN_SIZE <= size <= MAX_SIZE:
+        raise BadSetting(f"size: expected {MIN_SIZE} to {MAX_SIZE}, got {size}.")
+    ratios = (ratio for step in range(1, passes) for ratio in (_RATIO**-step, _RATIO**step))
+    around = (round(size * ratio / SIZE_STEP) * SIZE_STEP for ratio in ratios)
+    allowed = (near for near in around if MIN_SIZE <= near <= MAX_SIZE)
+    return (size, *islice(allowed, passes - 1))
+
+
+def combine(predictions: Sequence[FloatArray], extent: Extent) -> tuple[FloatArray, FloatArray]:
+    """The median of predictions of one photograph, and how sure it is.
+
+    predictions: one or more (h_i, w_i, 2) float32 a*b*, each over the whole photograph.
+    Returns ab (h, w, 2) float32 of `extent`, the median of a* and of b*, and the confidence
+    (h, w) float32 in [0, 1], the mean agreement of all pairs. One prediction cannot
+    disagree: its confidence is 1 everywhere. Raises BadSetting when there is none.
+    """
+    if not predictions:
+        raise BadSetting("predictions: expected at least one, got none.")
+    seen = [_at(ab, extent) for ab in predictions]
+    if len(seen) == 1:
+        return seen[0], np.ones(seen[0].shape[:2], np.float32)
+    confidence = np.zeros((extent.height, extent.width), np.float32)
+    pairs = list(combinations(seen, 2))
+    for one, other in pairs:
+        confidence += agreement(one, other)
+    confidence *= np.float32(1 / len(pairs))
+    ab: FloatArray = np.median(np.stack(seen), axis=0)  # (n, h, w, 2) -> (h, w, 2)
+    return ab, np.minimum(confidence, np.float32(1))
+
+
+def agreement(one: FloatArray, other: FloatArray) -> FloatArray:
+    """How far two predictions agree: (..., 2) float32 a*b* each -> (...) float32 in (0, 1].
+
+    1 where they are equal, 1/2 where they are 10 units of ab apart, falling with the
+    square of the distance.
+    """
+    difference = (one - other) * np.float32(1 / _HALF_AGREEMENT)
+    agreed: FloatArray = 1 / (1 + (difference * difference).sum(axis=-1))
+    return agreed
+
+
+def _at(ab: FloatArray, extent: Extent) -> FloatArray:
+    own = Extent.of(ab.shape)
+    if own == extent:
+        return ab
+    shrinks = own.width >= extent.width and own.height >= extent.height
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    resized: FloatArray = cv2.resize(ab, (extent.width, extent.height), interpolation=how)
+    return resized
