@@ -8,7 +8,6 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from typing import Final, Literal
 
 from .output import say
@@ -62,12 +61,12 @@ def _machine() -> Iterator[Finding]:
 
 
 def _backends() -> Iterator[Finding]:
-    from ..core.backends import BACKENDS, install_command, usable_backends
+    from ..core.backends import BACKENDS, install_command, runtime_version, usable_backends
 
     usable = usable_backends()
-    for name, module in BACKENDS.items():
+    for name in BACKENDS:
         if name in usable:
-            yield Finding(f"backend {name}", "ok", _version_of(module))
+            yield Finding(f"backend {name}", "ok", runtime_version(name))
         else:
             state: State = "optional" if usable else "missing"
             yield Finding(f"backend {name}", state, "not installed", install_command(name))
@@ -109,10 +108,3 @@ def _models() -> Iterator[Finding]:
             for f in findings
         ]
     yield from findings
-
-
-def _version_of(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # onnxruntime-gpu installs the module onnxruntime
-        return "installed"

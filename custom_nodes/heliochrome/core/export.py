@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shlex
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 from .disk import whole_file, writing
 from .errors import BackendUnavailable, OutputExists
+from .onnx_metadata import NETWORK_KEY, SOURCE_KEY
 from .presets import MAX_SIZE, SIZE_STEP
 
 INPUT_NAME: Final = "gray_rgb"
-SOURCE_KEY: Final = "heliochrome_source_sha256"  # metadata: digest of the checkpoint
 OUTPUT_NAME: Final = "ab"
+INT8_SUFFIX: Final = ".int8.onnx"  # of the quantised model beside a checkpoint
 OPSET: Final = 18
 
 
 def export_command(weights: Path) -> str:
     """The command line that makes the .onnx file beside `weights`."""
     return f"heliochrome export {shlex.quote(str(weights))}"
+
+
+def quantize_command(weights: Path) -> str:
+    """The command line that makes the int8 model beside `weights`."""
+    return f"heliochrome quantize {shlex.quote(str(weights))} PHOTO..."
 
 
 def export_onnx(weights: Path, target: Path, sha256: str, *, overwrite: bool = False) -> Path:
@@ -64,6 +72,7 @@ def export_onnx(weights: Path, target: Path, sha256: str, *, overwrite: bool = F
         )
     assert program is not None
     program.model.metadata_props[SOURCE_KEY] = sha256
+    program.model.metadata_props[NETWORK_KEY] = json.dumps(asdict(net.config))
     with writing(target):
         target.parent.mkdir(parents=True, exist_ok=True)
         with whole_file(target, overwrite=overwrite) as file:

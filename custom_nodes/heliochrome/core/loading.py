@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from .backends import AUTO, Backend, open_backend
-from .errors import BackendUnavailable, ChecksumMismatch, ModelNotFound
-from .export import export_command
+from .backends import AUTO, Backend, open_chosen
+from .errors import ChecksumMismatch, ModelNotFound
+from .export import INT8_SUFFIX
+from .notices import Notice
 from .store import ModelStore
 from .weights_file import ONNX_SUFFIX
 
@@ -16,7 +17,8 @@ from .weights_file import ONNX_SUFFIX
 class LoadedModel:
     """name: catalogue id, or the file's name. sha256: of the weights file, hex.
 
-    official: the digest is the published one of that catalogue id.
+    official: the digest is the published one of that catalogue id. choice: one sentence on
+    which backend was chosen and why. notices: what was changed for the user while loading.
     """
 
     name: str
@@ -24,15 +26,21 @@ class LoadedModel:
     sha256: str
     official: bool
     backend: Backend
+    choice: str = ""
+    notices: tuple[Notice, ...] = ()
 
 
 def open_model(
-    store: ModelStore, name: str, backend: str = AUTO, device: str = AUTO
+    store: ModelStore,
+    name: str,
+    backend: str = AUTO,
+    device: str = AUTO,
+    precision: str = AUTO,
 ) -> LoadedModel:
     """Open a catalogue id or a weights file. Never downloads.
 
     Raises ModelNotFound, ChecksumMismatch (the file is not the one it was, or not the
-    official one), BadWeights, BackendUnavailable.
+    official one), BadWeights, BackendUnavailable, OutOfMemory.
     """
     if name in store.catalog.models:
         path = store.find(name)
@@ -48,15 +56,10 @@ def open_model(
                 f"{name!r} is neither a model id ({known}) nor a weights file that exists."
             )
         name, sha256, official = path.name, store.sha256(path), False
-    opened = open_backend(path, backend, device)
-    exported = opened.source_sha256 is not None and path.suffix.lower() != ONNX_SUFFIX
-    if exported and opened.source_sha256 != sha256:
-        opened.close()
-        raise BackendUnavailable(
-            f"{path.with_suffix(ONNX_SUFFIX)} was exported from another file than {path.name}: "
-            f"run `{export_command(path)} --overwrite`."
-        )
-    return LoadedModel(name, path, sha256, official, opened)
+    opened = open_chosen(
+        path, backend, device, precision=precision, sha256=sha256, cache=_cache(store)
+    )
+    return LoadedModel(name, path, sha256, official, opened.backend, opened.choice, opened.notices)
 
 
 def weights_state(path: Path) -> tuple[tuple[int, int], ...]:
@@ -64,6 +67,10 @@ def weights_state(path: Path) -> tuple[tuple[int, int], ...]:
 
     Changes when a model must be opened again. Raises OSError if `path` is not there.
     """
-    files = [path, path.with_suffix(ONNX_SUFFIX)]
+    files = [path, path.with_suffix(ONNX_SUFFIX), path.with_suffix(INT8_SUFFIX)]
     states = [file.stat() for file in files if file == path or file.is_file()]
     return tuple((state.st_size, state.st_mtime_ns) for state in states)
+
+
+def _cache(store: ModelStore) -> Path:
+    return store.folders[-1].parent  # `ModelStore` looks last in its cache's folder `models`

@@ -1,13 +1,19 @@
 """Runtimes that run the network. Each imports its library only when it is opened."""
 
-from .base import AUTO, BACKENDS, DEVICES, Backend, install_command, open_backend, usable_backends
+from .base import AUTO, DEVICES, PRECISIONS, Backend
+from .installed import BACKENDS, install_command, runtime_version, usable_backends
+from .opening import Opened, open_backend, open_chosen
 
 __all__ = [
     "AUTO",
     "BACKENDS",
     "DEVICES",
+    "PRECISIONS",
     "Backend",
+    "Opened",
     "install_command",
     "open_backend",
+    "open_chosen",
+    "runtime_version",
     "usable_backends",
 ]

@@ -1,24 +1,25 @@
-"""What a backend is, and how one is chosen."""
+"""What a backend is, and what its module in this folder offers.
+
+Each module `<name>.py` offers `devices() -> tuple[str, ...]` (what its runtime finds here, best
+first), `precisions(device) -> tuple[str, ...]` (its default first) and `load(request) -> Backend`.
+"""
 
 from __future__ import annotations
 
-import logging
-from importlib import import_module
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from ..errors import BackendUnavailable, BadSetting, OutOfMemory
+import numpy as np
+
+from ..errors import BackendUnavailable, OutOfMemory
 from ..extent import Extent
 from ..lab import FloatArray
-from ..weights_file import ONNX_SUFFIX
 
-_log = logging.getLogger("heliochrome")
-
-# name -> the distribution that must be installed; the order is the preference of "auto"
-BACKENDS: Final = {"torch": "torch", "onnxruntime": "onnxruntime"}
-AUTO: Final = "auto"  # the backend or device that fits best
+AUTO: Final = "auto"  # the backend, device or precision that fits best
 DEVICES: Final = (AUTO, "cpu", "cuda")
+PRECISIONS: Final = (AUTO, "f32", "bf16", "fp16", "int8")
 
 
 class Backend(Protocol):
@@ -34,17 +35,49 @@ class Backend(Protocol):
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
         """(B, 3, H, W) float32 sRGB grey in [0, 1], H and W multiples of 32 -> (B, 2, H, W) a*b*.
 
-        Raises OutOfMemory.
+        The result is the caller's own. Raises OutOfMemory, BackendUnavailable (the runtime
+        failed).
         """
         ...
 
     def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
-        """Bytes needed beside the weights for `batch` pictures of `extent`."""
+        """Bytes still to be taken for `batch` pictures of `extent`.
+
+        Beside the weights, and beside what is kept from the picture before.
+        """
         ...
 
     def close(self) -> None:
         """Free the network's memory."""
         ...
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a backend's `load` is asked for.
+
+    device: "cpu" or "cuda". precision: one of PRECISIONS. sha256: of `weights`; without it an
+    export beside them is used unchecked and none is made. cache: folder for what can be made
+    again (exports, compiled networks); None keeps nothing.
+    """
+
+    weights: Path
+    device: str
+    precision: str = AUTO
+    sha256: str | None = None
+    cache: Path | None = None
+
+
+def agreed_precision(backend: str, device: str, asked: str, able: Sequence[str]) -> str:
+    """The precision to use; the first of `able` for "auto". Raises BackendUnavailable."""
+    if asked == AUTO:
+        return able[0]
+    if asked not in able:
+        raise BackendUnavailable(
+            f"{backend} on {device} cannot compute in {asked} on this machine: "
+            f"choose {' or '.join(able)}, or choose auto."
+        )
+    return asked
 
 
 def out_of_memory(gray_rgb: FloatArray) -> OutOfMemory:
@@ -56,47 +89,23 @@ def out_of_memory(gray_rgb: FloatArray) -> OutOfMemory:
     )
 
 
-def usable_backends() -> list[str]:
-    """Backends whose runtime is installed, best first; imports none of them."""
-    return [name for name, module in BACKENDS.items() if find_spec(module)]
+def no_room_to_load(weights: Path) -> OutOfMemory:
+    """The error of weights that do not fit into memory."""
+    return OutOfMemory(
+        f"not enough memory to load {weights.name}: close other programs, or use the tiny network."
+    )
 
 
-def open_backend(weights: Path, backend: str = AUTO, device: str = AUTO) -> Backend:
-    """Load a checkpoint (or an exported .onnx) into a runtime.
-
-    backend: "auto" or a name in BACKENDS; device: one of DEVICES. Raises BadSetting,
-    BackendUnavailable (with what to install) and BadWeights.
-    """
-    if device not in DEVICES:
-        raise BadSetting(f"device must be one of {', '.join(DEVICES)}, got {device!r}.")
-    if backend == AUTO:
-        backend = _choose(weights)
-        _log.info("backend: %s (chosen automatically)", backend)
-    if backend not in BACKENDS:
-        raise BadSetting(f"backend must be auto or one of {', '.join(BACKENDS)}, got {backend!r}.")
-    if backend not in usable_backends():
-        raise BackendUnavailable(
-            f"the {backend} backend is not installed: run `{install_command(backend)}`, "
-            "or choose another backend."
-        )
-    loader = import_module(f".{backend}", __package__)
-    opened: Backend = loader.load(weights, device)
-    return opened
+def runtime_failed(name: str, error: Exception) -> BackendUnavailable:
+    """The error of a runtime that broke off; its own first line is kept."""
+    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return BackendUnavailable(
+        f"{name} failed to run the network ({text[:200]}): choose another backend."
+    )
 
 
-def _choose(weights: Path) -> str:
-    if weights.suffix == ONNX_SUFFIX:
-        return "onnxruntime"
-    usable = usable_backends()
-    if not usable:
-        raise BackendUnavailable(
-            "no runtime is installed: expected PyTorch or ONNX Runtime. "
-            f"Run `{install_command('torch')}`."
-        )
-    return usable[0]
-
-
-def install_command(backend: str) -> str:
-    """The command that installs a backend's runtime."""
-    package = '"heliochrome[torch]"' if backend == "torch" else backend
-    return f"pip install {package}"
+def one_by_one(predict: Callable[[FloatArray], FloatArray], gray_rgb: FloatArray) -> FloatArray:
+    """Run a network that takes one picture at a time on (B, 3, H, W) -> (B, 2, H, W)."""
+    if len(gray_rgb) == 1:
+        return predict(gray_rgb)
+    return np.concatenate([predict(gray_rgb[i : i + 1]) for i in range(len(gray_rgb))])

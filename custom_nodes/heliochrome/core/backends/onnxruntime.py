@@ -1,89 +1,163 @@
-"""ONNX Runtime on an exported network. Opened by `open_backend` only."""
+"""ONNX Runtime on an exported network, on the processor or with CUDA. Opened by `open_backend`."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 import onnxruntime as ort
 
+from ..cores import core_limit
 from ..errors import BackendUnavailable, BadWeights
-from ..export import INPUT_NAME, SOURCE_KEY, export_command
+from ..export import INPUT_NAME
 from ..extent import Extent
 from ..lab import FloatArray
-from ..weights_file import ONNX_SUFFIX
-from .base import out_of_memory
+from .base import (
+    Request,
+    agreed_precision,
+    no_room_to_load,
+    one_by_one,
+    out_of_memory,
+    runtime_failed,
+)
+from .exported import Exported, find_exported
+from .memory_table import activation_bytes
+from .nvidia import gpu_name
 
-# Growth of the peak per input pixel from 512 to 1024, tiny network on CPU
-# (benchmarks/results/colorize.md). The large network has not been measured.
-_BYTES_PER_PIXEL: Final = 1010
+Provider = str | tuple[str, dict[str, Any]]
+
+_CPU: Final = "CPUExecutionProvider"
+_CUDA: Final = "CUDAExecutionProvider"
+_state = ort.capi.onnxruntime_pybind11_state
+_UNREADABLE: Final = (_state.InvalidProtobuf, _state.InvalidGraph, _state.NoSuchFile)
+_FAILED: Final = (
+    _state.Fail,
+    _state.RuntimeException,
+    _state.EPFail,
+    _state.NotImplemented,
+    _state.InvalidArgument,
+)
 
 
 class OnnxRuntimeBackend:
-    """See `base.Backend`."""
+    """See `base.Backend`. Also what the TensorRT backend is: one of ONNX Runtime's providers."""
 
-    name = "onnxruntime"
-    precision = "f32"
-
-    def __init__(self, session: ort.InferenceSession, weight_bytes: int, device: str) -> None:
+    def __init__(
+        self, session: ort.InferenceSession, exported: Exported, name: str, device: str, kind: str
+    ) -> None:
+        self.name = name
         self.device = device
-        self.weight_bytes = weight_bytes
-        self.source_sha256 = session.get_modelmeta().custom_metadata_map.get(SOURCE_KEY, "unknown")
+        self.precision = kind
+        self.source_sha256 = exported.source_sha256
+        self.weight_bytes = exported.path.stat().st_size
+        self._f32_bytes = self.weight_bytes * (4 if kind == "int8" else 1)
         self._session: ort.InferenceSession | None = session
 
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
+        return one_by_one(self._predict, gray_rgb)
+
+    def _predict(self, gray_rgb: FloatArray) -> FloatArray:
         if self._session is None:
             raise RuntimeError("this backend was closed")
         try:
             found: FloatArray = self._session.run(None, {INPUT_NAME: gray_rgb})[0]
-        except (MemoryError, ort.capi.onnxruntime_pybind11_state.RuntimeException) as error:
-            if not isinstance(error, MemoryError) and "alloc" not in str(error).lower():
-                raise
-            raise out_of_memory(gray_rgb) from error
+        except (MemoryError, *_FAILED) as error:
+            if is_out_of_memory(error):
+                raise out_of_memory(gray_rgb) from error
+            raise runtime_failed(self.name, error) from error
         return found
 
     def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
-        return batch * extent.pixels * _BYTES_PER_PIXEL
+        return activation_bytes(self.name, self.precision, self._f32_bytes, extent)
 
     def close(self) -> None:
         self._session = None
 
 
-def load(weights: Path, device: str) -> OnnxRuntimeBackend:
-    """Raises BackendUnavailable when there is no exported model or no such device, BadWeights."""
-    model = weights.with_suffix(ONNX_SUFFIX)
-    if not model.is_file():
+def devices() -> tuple[str, ...]:
+    gpu = _CUDA in ort.get_available_providers() and gpu_name() is not None
+    return ("cuda", "cpu") if gpu else ("cpu",)
+
+
+def precisions(device: str) -> tuple[str, ...]:
+    return ("f32", "int8") if device == "cpu" else ("f32",)
+
+
+def load(request: Request) -> OnnxRuntimeBackend:
+    """Raises BackendUnavailable (no export, no such device or precision), BadWeights,
+    OutOfMemory."""
+    if request.device == "cuda" and "cuda" not in devices():
         raise BackendUnavailable(
-            f"ONNX Runtime needs an exported model, and {model} does not exist: "
-            f"run `{export_command(weights)}` once, or choose the torch backend."
+            "device cuda was asked for, but ONNX Runtime finds no CUDA support or no NVIDIA GPU "
+            "here: choose the device cpu, or install the driver and "
+            '`pip install "heliochrome[gpu]"`.'
         )
-    usable = ort.get_available_providers()
-    if device == "cuda" and "CUDAExecutionProvider" not in usable:
-        raise BackendUnavailable(
-            "device cuda was asked for, but this ONNX Runtime has no CUDA support: "
-            "choose the device cpu, or install onnxruntime-gpu."
-        )
-    on_gpu = device != "cpu" and "CUDAExecutionProvider" in usable
-    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"][0 if on_gpu else 1 :]
+    agreed_precision("onnxruntime", request.device, request.precision, precisions(request.device))
+    exported = find_exported(request, "ONNX Runtime")
+    if request.device == "cuda":
+        # CUDA's own libraries may come from pip, beside PyTorch; that is where they are found.
+        ort.preload_dlls()
+        session = open_session(request, exported, [(_CUDA, cuda_options())])
+    else:
+        session = open_session(request, exported, [_CPU])
+    precision = "int8" if exported.precision == "int8" else "f32"
+    agreed_precision("onnxruntime", request.device, precision, precisions(request.device))
+    return OnnxRuntimeBackend(session, exported, "onnxruntime", request.device, precision)
+
+
+def cuda_options() -> dict[str, Any]:
+    """Options of the CUDA provider; its arena grows by what is asked, not by doubling."""
+    return {
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "HEURISTIC",  # EXHAUSTIVE tries every new size for seconds
+        "cudnn_conv_use_max_workspace": "0",
+        "use_tf32": "0",  # f32 is what was asked for
+    }
+
+
+def open_session(
+    request: Request, exported: Exported, providers: Sequence[Provider]
+) -> ort.InferenceSession:
+    """A session whose first provider is in use, with its input checked.
+
+    Raises BadWeights, OutOfMemory, BackendUnavailable.
+    """
     options = ort.SessionOptions()
     options.log_severity_level = 3  # its warnings are about its own optimiser
     # The arena keeps the peak of every size it has seen; photographs come in many sizes.
     options.enable_cpu_mem_arena = False
+    # Plans of memory use are kept for every size too.
+    options.enable_mem_pattern = False
+    if (cores := core_limit()) is not None:
+        options.intra_op_num_threads = cores
     try:
-        session = ort.InferenceSession(str(model), options, providers=providers)
-    except (
-        ort.capi.onnxruntime_pybind11_state.InvalidProtobuf,
-        ort.capi.onnxruntime_pybind11_state.InvalidGraph,
-        ort.capi.onnxruntime_pybind11_state.Fail,
-    ) as error:
+        session = ort.InferenceSession(str(exported.path), options, providers=list(providers))
+    except _UNREADABLE as error:
         raise BadWeights(
-            f"{model} is not a readable ONNX model: export it again with "
-            f"`{export_command(weights)} --overwrite`."
+            f"{exported.path} is not a readable ONNX model: export it again."
         ) from error
-    if [node.name for node in session.get_inputs()] != [INPUT_NAME]:
+    except (MemoryError, *_FAILED) as error:
+        if is_out_of_memory(error):
+            raise no_room_to_load(request.weights) from error
+        raise runtime_failed("ONNX Runtime", error) from error
+    names = [node.name for node in session.get_inputs()]
+    if names != [INPUT_NAME]:
         raise BadWeights(
-            f"{model} is not a model that Heliochrome exported (input {INPUT_NAME!r} expected, "
-            f"got {[node.name for node in session.get_inputs()]}): export it again."
+            f"{exported.path} is not a model that Heliochrome exported (input {INPUT_NAME!r} "
+            f"expected, got {names}): export it again."
         )
-    device_used = "cuda" if "CUDAExecutionProvider" in session.get_providers() else "cpu"
-    return OnnxRuntimeBackend(session, model.stat().st_size, device_used)
+    wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
+    if wanted not in session.get_providers():  # ONNX Runtime goes on without, on the processor
+        raise BackendUnavailable(
+            f"ONNX Runtime cannot use its {wanted} here: its libraries are missing or of another "
+            "version (see its message above). Choose the device cpu, or choose auto."
+        )
+    return session
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """ONNX Runtime reports a full memory as one of its general errors."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        mark in text for mark in ("alloc", "out of memory", "cuda failure 2:")
+    )

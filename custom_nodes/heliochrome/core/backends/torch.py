@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Final
 
 import torch
@@ -12,29 +11,30 @@ from ..errors import BackendUnavailable
 from ..extent import Extent
 from ..lab import FloatArray
 from ..weights import load_network
-from .base import AUTO, out_of_memory
+from .base import Request, agreed_precision, no_room_to_load, out_of_memory
+from .memory_table import activation_bytes
 
-# Growth of the peak per input pixel from 512 to 1024, tiny network on CPU
-# (benchmarks/results/colorize.md); wider networks are taken to need as much more.
-_BYTES_PER_PIXEL: Final = 620
+_F32_BYTES: Final = 4
 
 
 class TorchBackend:
-    """See `base.Backend`. float32 on every device."""
+    """See `base.Backend`. In bf16 the weights stay float32 and PyTorch casts what gains by it."""
 
     name = "torch"
-    precision = "f32"
     source_sha256 = None
 
-    def __init__(self, net: FoldedDDColor, device: str) -> None:
+    def __init__(self, net: FoldedDDColor, device: str, precision: str) -> None:
         self.device = device
-        self._dims = net.config.dims
+        self.precision = precision
         self._net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weight_bytes = sum(t.nbytes for t in net.state_dict().values())
 
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
         try:
-            with torch.inference_mode():
+            with (
+                torch.inference_mode(),
+                torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"),
+            ):
                 image = torch.from_numpy(gray_rgb).to(self.device)
                 ab = self._net(image.contiguous(memory_format=torch.channels_last))
                 found: FloatArray = ab.float().cpu().numpy()
@@ -45,22 +45,39 @@ class TorchBackend:
         return found
 
     def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
-        return batch * extent.pixels * _BYTES_PER_PIXEL * self._dims[0] // 96
+        return batch * activation_bytes(self.name, self.precision, self.weight_bytes, extent)
 
     def close(self) -> None:
         self._net.to("meta")
 
 
-def load(weights: Path, device: str) -> TorchBackend:
-    """Raises BadWeights, BackendUnavailable."""
-    if device == AUTO:
-        device = "cuda" if torch.cuda.is_available() else "cpu"
+def devices() -> tuple[str, ...]:
+    return ("cuda", "cpu") if torch.cuda.is_available() else ("cpu",)
+
+
+def precisions(device: str) -> tuple[str, ...]:
+    """On a GPU that computes in bf16 that is the default; on the processor it must be asked for."""
+    if device == "cuda":
+        fast = torch.cuda.is_bf16_supported(including_emulation=False)
+        return ("bf16", "f32") if fast else ("f32",)
+    return ("f32", "bf16") if torch.cpu._is_avx512_bf16_supported() else ("f32",)
+
+
+def load(request: Request) -> TorchBackend:
+    """Raises BadWeights, BackendUnavailable, OutOfMemory."""
+    device = request.device
     if device == "cuda" and not torch.cuda.is_available():
         raise BackendUnavailable(
             "device cuda was asked for, but PyTorch finds no usable NVIDIA GPU on this machine: "
             "choose the device cpu, or install the driver and a CUDA build of PyTorch."
         )
-    return TorchBackend(FoldedDDColor(load_network(weights)), device)
+    precision = agreed_precision("torch", device, request.precision, precisions(device))
+    try:
+        return TorchBackend(FoldedDDColor(load_network(request.weights)), device, precision)
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        raise no_room_to_load(request.weights) from error
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -1,0 +1,48 @@
+"""Memory that running the network takes beside its weights.
+
+Measured, see benchmarks/results/memory.json. Between the two published networks it is taken to
+follow the width of the network, whose square the weights' size follows.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from ..extent import Extent
+
+_TINY_BYTES: Final = 220_000_000  # float32 weights
+_LARGE_BYTES: Final = 912_000_000
+
+
+@dataclass(frozen=True)
+class _Need:
+    """Peak growth: bytes at once, and bytes per input pixel; of the tiny and the large network."""
+
+    at_once: tuple[int, int]
+    per_pixel: tuple[int, int]
+
+
+_NEEDS: Final = {
+    ("torch", "f32"): _Need((0, 0), (620, 1240)),
+    ("onnxruntime", "f32"): _Need((0, 0), (1010, 2020)),
+    ("openvino", "f32"): _Need((0, 0), (1010, 2020)),
+}
+_OTHER: Final = ("onnxruntime", "f32")  # taken for what was not measured
+
+
+def activation_bytes(name: str, precision: str, f32_bytes: int, extent: Extent) -> int:
+    """Bytes beside the weights for one picture. f32_bytes: size of the weights in float32."""
+    need = _NEEDS.get((name, precision)) or _NEEDS.get((name, "f32")) or _NEEDS[_OTHER]
+    at_once, per_pixel = (
+        _between(math.sqrt(f32_bytes), *measured) for measured in (need.at_once, need.per_pixel)
+    )
+    return round(at_once + per_pixel * extent.pixels)
+
+
+def _between(width: float, tiny: int, large: int) -> float:
+    low, high = math.sqrt(_TINY_BYTES), math.sqrt(_LARGE_BYTES)
+    if width <= low:
+        return tiny * width / low
+    return tiny + (large - tiny) * (width - low) / (high - low)

@@ -1,0 +1,144 @@
+"""From weights and wishes to a loaded network: choose, fall back, and say what was done."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ..errors import BackendUnavailable, BadSetting, BadWeights, HeliochromeError, OutOfMemory
+from ..notices import Notice
+from .base import AUTO, DEVICES, PRECISIONS, Backend, Request
+from .installed import BACKENDS, backend_module, install_command, usable_backends
+from .probe import Candidate, Failure, measured_order, open_candidate
+
+_log = logging.getLogger("heliochrome")
+
+REPLACED: Final = "backend-replaced"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A network ready to run. choice: one sentence, why this backend."""
+
+    backend: Backend
+    choice: str
+    notices: tuple[Notice, ...] = ()
+
+
+def open_backend(
+    weights: Path,
+    backend: str = AUTO,
+    device: str = AUTO,
+    *,
+    precision: str = AUTO,
+    sha256: str | None = None,
+    cache: Path | None = None,
+) -> Backend:
+    """Load a checkpoint (or an exported .onnx) into a runtime; see `open_chosen`."""
+    return open_chosen(
+        weights, backend, device, precision=precision, sha256=sha256, cache=cache
+    ).backend
+
+
+def open_chosen(
+    weights: Path,
+    backend: str = AUTO,
+    device: str = AUTO,
+    *,
+    precision: str = AUTO,
+    sha256: str | None = None,
+    cache: Path | None = None,
+) -> Opened:
+    """Load a checkpoint (or an exported .onnx) into a runtime, and say which and why.
+
+    backend: "auto" (the fastest one here, by a short measurement that `cache` keeps) or one of
+    BACKENDS. device, precision: one of DEVICES, PRECISIONS; "auto" is a GPU where there is one,
+    and what the backend takes for best there. sha256, cache: see `Request`.
+
+    A network that does not fit into the memory of what was chosen goes to the next device or
+    backend, with a notice. Raises BadSetting, BackendUnavailable (with what to install),
+    BadWeights, OutOfMemory.
+    """
+    for name, value, known in (
+        ("backend", backend, (AUTO, *BACKENDS)),
+        ("device", device, DEVICES),
+        ("precision", precision, PRECISIONS),
+    ):
+        if value not in known:
+            raise BadSetting(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+    request = Request(weights, device, precision, sha256, cache)
+    if backend == AUTO:
+        return _open_best(request)
+    return _open_named(backend, request)
+
+
+def _open_named(name: str, request: Request) -> Opened:
+    if name not in usable_backends():
+        raise BackendUnavailable(
+            f"the {name} backend is not installed: run `{install_command(name)}`, or choose auto."
+        )
+    try:
+        able = backend_module(name).devices()
+    except (ImportError, OSError) as error:
+        raise BackendUnavailable(
+            f"the {name} backend is broken ({error}): run `{install_command(name)} "
+            "--force-reinstall`, or choose auto."
+        ) from error
+    device = able[0] if request.device == AUTO else request.device
+    candidate = Candidate(name, device)
+    try:
+        opened = open_candidate(candidate, request)
+    except OutOfMemory as error:
+        _log.warning("%s: %s", candidate, error)
+        others = _open_best(replace(request, device=AUTO, precision=AUTO), without=(candidate,))
+        return replace(others, notices=(_replaced(candidate, others.backend, error),))
+    return Opened(opened, f"{_described(opened)}: asked for.")
+
+
+def _open_best(request: Request, without: tuple[Candidate, ...] = ()) -> Opened:
+    order = measured_order(request, without)
+    failures: list[Failure] = list(order.failures)
+    for candidate in order.candidates:
+        try:
+            backend = open_candidate(candidate, request)
+        except (HeliochromeError, ImportError, OSError, RuntimeError) as error:
+            _log.warning("backend %s is passed over: %s", candidate, error)
+            failures.append(Failure(candidate, error))
+            continue
+        choice = f"{_described(backend)}: {order.reason(candidate)}"
+        _log.info("backend: %s", choice)
+        full = [f for f in failures if isinstance(f.error, OutOfMemory)]
+        notices = tuple(_replaced(f.candidate, backend, f.error) for f in full[:1])
+        return Opened(backend, choice, notices)
+    raise _none_works(failures)
+
+
+def _none_works(failures: list[Failure]) -> HeliochromeError:
+    """What the user can mend first: the file, then the memory, then what is installed."""
+    for kind in (BadWeights, OutOfMemory):
+        for failure in failures:
+            if isinstance(failure.error, kind):
+                return failure.error
+    if not failures:
+        return BackendUnavailable(
+            f"no runtime is installed: expected one of {', '.join(BACKENDS)}. "
+            f"Run `{install_command('torch')}`."
+        )
+    if len(failures) == 1:
+        return BackendUnavailable(str(failures[0].error))
+    reasons = "".join(f"\n  {failure.candidate}: {failure.error}" for failure in failures)
+    return BackendUnavailable(f"no backend can run this model here:{reasons}")
+
+
+def _replaced(asked: Candidate, used: Backend, error: Exception) -> Notice:
+    return Notice(
+        REPLACED,
+        f"The network did not fit into the memory of {asked}, so it runs on {_described(used)} "
+        f"instead ({error})",
+    )
+
+
+def _described(backend: Backend) -> str:
+    return f"{backend.name} on {backend.device} in {backend.precision}"

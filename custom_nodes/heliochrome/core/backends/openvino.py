@@ -1,0 +1,144 @@
+"""OpenVINO on an exported network, on the processor. Opened by `open_backend` only."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, Final
+
+import openvino as ov
+
+from ..cores import core_limit
+from ..errors import BackendUnavailable, BadWeights
+from ..export import INPUT_NAME
+from ..extent import Extent
+from ..lab import FloatArray
+from .base import (
+    Request,
+    agreed_precision,
+    no_room_to_load,
+    one_by_one,
+    out_of_memory,
+    runtime_failed,
+)
+from .exported import Exported, find_exported
+from .memory_table import activation_bytes
+
+_DEVICE: Final = "CPU"
+# OpenVINO keeps compiled kernels for each new size: 5000 of them, its default, took 600 MB in
+# 200 sizes of the smallest network. The tiny network has about 100 a size.
+_KEPT_KERNELS: Final = 200
+_KEPT_KERNELS_KEY: Final = "CPU_RUNTIME_CACHE_CAPACITY"
+
+
+class OpenVinoBackend:
+    """See `base.Backend`."""
+
+    name = "openvino"
+    device = "cpu"
+
+    def __init__(self, model: ov.CompiledModel, exported: Exported, precision: str) -> None:
+        self.precision = precision
+        self.source_sha256 = exported.source_sha256
+        self.weight_bytes = exported.path.stat().st_size
+        self._f32_bytes = self.weight_bytes * (4 if precision == "int8" else 1)
+        self._last: Extent | None = None  # whose activations are still held
+        self._model: ov.CompiledModel | None = model
+
+    def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
+        return one_by_one(self._predict, gray_rgb)
+
+    def _predict(self, gray_rgb: FloatArray) -> FloatArray:
+        if self._model is None:
+            raise RuntimeError("this backend was closed")
+        extent = Extent(gray_rgb.shape[3], gray_rgb.shape[2])
+        try:
+            if extent != self._last:  # another size would be held beside this one's
+                self._model.release_memory()
+            self._last = extent
+            found: FloatArray = self._model({0: gray_rgb})[0].copy()
+        except (MemoryError, RuntimeError) as error:
+            if _is_out_of_memory(error):
+                self._last = None
+                self._model.release_memory()
+                raise out_of_memory(gray_rgb) from error
+            raise runtime_failed("OpenVINO", error) from error
+        return found
+
+    def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
+        return max(0, self._need(extent) - (self._need(self._last) if self._last else 0))
+
+    def _need(self, extent: Extent) -> int:
+        return activation_bytes(self.name, self.precision, self._f32_bytes, extent)
+
+    def close(self) -> None:
+        self._model = None
+
+
+def devices() -> tuple[str, ...]:
+    return ("cpu",)
+
+
+def precisions(device: str) -> tuple[str, ...]:
+    """bf16 only where the processor computes in it: elsewhere it would be emulated, and slow."""
+    able = _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    return ("f32", "bf16", "int8") if "BF16" in able else ("f32", "int8")
+
+
+def load(request: Request) -> OpenVinoBackend:
+    """Raises BackendUnavailable (no export, a precision this processor lacks), BadWeights,
+    OutOfMemory."""
+    if request.device != "cpu":
+        raise BackendUnavailable(
+            f"device {request.device} was asked for, but openvino runs on the processor here: "
+            "choose the device cpu, or the torch or onnxruntime backend."
+        )
+    agreed_precision("openvino", "cpu", request.precision, precisions("cpu"))
+    exported = find_exported(request, "OpenVINO")
+    precision = "int8" if exported.precision == "int8" else request.precision
+    precision = agreed_precision("openvino", "cpu", precision, precisions("cpu"))
+    try:
+        network = _core().read_model(str(exported.path))
+    except (MemoryError, RuntimeError) as error:
+        if _is_out_of_memory(error):
+            raise no_room_to_load(request.weights) from error
+        raise BadWeights(
+            f"{exported.path} is not a readable ONNX model: export it again."
+        ) from error
+    names = [sorted(node.get_names()) for node in network.inputs]
+    if names != [[INPUT_NAME]]:
+        raise BadWeights(
+            f"{exported.path} is not a model that Heliochrome exported (input {INPUT_NAME!r} "
+            f"expected, got {names}): export it again."
+        )
+    try:
+        model = _core().compile_model(network, _DEVICE, _options(request, precision))
+    except (MemoryError, RuntimeError) as error:
+        if _is_out_of_memory(error):
+            raise no_room_to_load(request.weights) from error
+        raise runtime_failed("OpenVINO", error) from error
+    return OpenVinoBackend(model, exported, precision)
+
+
+def _options(request: Request, precision: str) -> dict[str, Any]:
+    options: dict[str, Any] = {
+        "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
+        "PERFORMANCE_HINT": "LATENCY",
+        "NUM_STREAMS": 1,
+        _KEPT_KERNELS_KEY: _KEPT_KERNELS,
+    }
+    if (cores := core_limit()) is not None:
+        options["INFERENCE_NUM_THREADS"] = cores
+    if request.cache is not None:
+        options["CACHE_DIR"] = str(request.cache / "openvino")
+    return options
+
+
+@cache
+def _core() -> ov.Core:
+    return ov.Core()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """OpenVINO reports a full memory as a RuntimeError with the C++ exception's name."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or "bad_alloc" in text or "allocate" in text
