@@ -1,39 +1,18 @@
-"""Bring the network's chroma to full resolution, row strip by row strip."""
+"""Bring the network's chroma to full resolution, any rows at a time."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from .extent import Extent
-from .lab import FloatArray
+from .lab import FloatArray, readable
 from .presets import ChromaGuide
 
-# Weight of the four neighbours before the guide speaks: exp(-1 / (2 * 0.5^2)).
-_NEIGHBOUR: Final = 0.1353
-# Keeps the plain bicubic value where the guide rejects every tap.
-_FLOOR: Final = 1e-3
-
-
-def _bicubic_matrix(size_in: int, size_out: int, shift: int = 0) -> FloatArray:
-    """(size_out, size_in) bicubic weights (Keys 1981, a = -0.5), half-pixel centres, edges held.
-
-    `shift` moves every sample by that many input pixels.
-    """
-    at = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5 + shift
-    first = np.floor(at).astype(np.int64) - 1
-    matrix = np.zeros((size_out, size_in), np.float32)
-    rows = np.arange(size_out)
-    for tap in range(4):
-        x = np.abs(at - (first + tap))
-        near = 1.5 * x**3 - 2.5 * x**2 + 1
-        far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
-        column = np.clip(first + tap, 0, size_in - 1)
-        np.add.at(matrix, (rows, column), np.where(x <= 1, near, far))
-    return matrix
+Taps = tuple[npt.NDArray[np.int64], FloatArray]
 
 
 class ChromaUpsampler:
@@ -54,55 +33,67 @@ class ChromaUpsampler:
         guide: ChromaGuide,
         edge_sigma: float,
     ) -> None:
-        self._edge_sigma = edge_sigma
+        from .kernels import REACH, TILE
+
         small = Extent.of(ab.shape)
-        shrinks = full.width <= small.width and full.height <= small.height
-        self._whole: FloatArray | None = None
-        if guide == "nearest" or shrinks:
+        if guide != "nearest" and full.width <= small.width and full.height <= small.height:
             # One network pixel or more for each of ours: there is nothing to guide.
-            how = cv2.INTER_NEAREST_EXACT if guide == "nearest" else cv2.INTER_AREA
-            self._whole = cv2.resize(ab, (full.width, full.height), interpolation=how)
-            return
-        self._joint = guide == "joint-bilateral"
-        self._rows = {
-            shift: _bicubic_matrix(small.height, full.height, shift)
-            for shift in ((-1, 0, 1) if self._joint else (0,))
-        }
-        planes = np.concatenate((light[..., None], ab), axis=2)  # (h, w, 3)
-        self._wide = {
-            shift: np.matmul(_bicubic_matrix(small.width, full.width, shift), planes)  # (h, W, 3)
-            for shift in self._rows
-        }
+            size = (full.width, full.height)
+            ab = cv2.resize(ab, size, interpolation=cv2.INTER_AREA).reshape(*size[::-1], 2)
+            light, small, guide = np.zeros(size[::-1], np.float32), full, "nearest"
+        taps = _nearest if guide == "nearest" else _bicubic
+        columns, column_weights = taps(small.width, full.width)
+        rows, row_weights = taps(small.height, full.height)
+        planes = np.stack((light, ab[..., 0], ab[..., 1]), axis=1)  # (h, 3, w)
+        edges = (REACH, REACH)
+        self._planes = np.pad(planes, (edges, (0, 0), edges), mode="edge").astype(np.float32)
+        rest = (0, -full.width % TILE)
+        self._columns = np.pad(columns + REACH, rest, mode="edge").astype(np.uint32)
+        self._column_weights = np.ascontiguousarray(
+            np.pad(column_weights, (rest, (0, 0)), mode="edge").T
+        )
+        self._rows, self._row_weights = rows + REACH - 1, row_weights
+        self._per_sigma = np.float32(1 / edge_sigma if guide == "joint-bilateral" else 0)
+
+    def sources(self, top: int, bottom: int) -> tuple[Any, ...]:
+        """What the kernels need to draw rows [top, bottom)."""
+        return (
+            self._planes,
+            self._columns,
+            self._column_weights,
+            self._rows[top:bottom],
+            self._row_weights[top:bottom],
+            self._per_sigma,
+        )
 
     def rows(self, top: int, bottom: int, light: FloatArray) -> FloatArray:
         """ab of rows [top, bottom): light (rows, W) float32 L* -> (rows, W, 2) float32."""
-        if self._whole is not None:
-            return self._whole[top:bottom]
-        centre = self._sample(top, bottom, 0, 0)
-        if not self._joint:
-            return centre[..., 1:]
-        weight = self._affinity(light, centre[..., 0]) + np.float32(_FLOOR)
-        total: FloatArray = centre[..., 1:] * weight[..., None]
-        for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-            tap = self._sample(top, bottom, dy, dx)
-            w = self._affinity(light, tap[..., 0]) * np.float32(_NEIGHBOUR)
-            total += tap[..., 1:] * w[..., None]
-            weight += w
-        total /= weight[..., None]
-        return total
+        from . import kernels
 
-    def _affinity(self, light: FloatArray, other: FloatArray) -> FloatArray:
-        distance = (light - other) * np.float32(1 / self._edge_sigma)
-        near: FloatArray = np.exp(np.float32(-0.5) * distance * distance)
-        return near
+        ab = np.empty((*light.shape, 2), np.float32)
+        kernels.upsample(readable(light), ab, *self.sources(top, bottom))
+        return ab
 
-    def _sample(self, top: int, bottom: int, dy: int, dx: int) -> FloatArray:
-        matrix, wide = self._rows[dy][top:bottom], self._wide[dx]
-        used: npt.NDArray[np.intp] = np.flatnonzero(matrix.any(axis=0))
-        first, last = int(used[0]), int(used[-1]) + 1
-        flat = wide[first:last].reshape(last - first, -1)
-        planes: FloatArray = (matrix[:, first:last] @ flat).reshape(bottom - top, -1, 3)
-        return planes
+
+def _bicubic(size_in: int, size_out: int) -> Taps:
+    """The first of four inputs for each output, and their (size_out, 4) weights.
+
+    Keys 1981 with a = -0.5, half-pixel centres; inputs past the edges are the edges.
+    """
+    at = (np.arange(size_out) + 0.5) * size_in / size_out - 0.5
+    first = np.floor(at).astype(np.int64) - 1
+    x = np.abs(at[:, None] - (first[:, None] + np.arange(4)))
+    near = 1.5 * x**3 - 2.5 * x**2 + 1
+    far = -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2
+    return first, np.where(x <= 1, near, far).astype(np.float32)
+
+
+def _nearest(size_in: int, size_out: int) -> Taps:
+    """The same four taps, all the weight on the input whose area holds the output's centre."""
+    nearest = (2 * np.arange(size_out, dtype=np.int64) + 1) * size_in // (2 * size_out)
+    weights = np.zeros((size_out, 4), np.float32)
+    weights[:, 1] = 1
+    return nearest - 1, weights
 
 
 def limit_chroma(ab: FloatArray, limit: float) -> FloatArray:

@@ -6,31 +6,15 @@ so only the reference mode uses it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 FloatArray = npt.NDArray[np.float32]
 ImageArray = npt.NDArray[Any]  # uint8, uint16, or float32 in [0, 1]
-
-# Linear sRGB -> XYZ, rows divided by the D65 white that they sum to, so white is (1, 1, 1).
-_RGB_TO_XYZ: Final = np.array(
-    [
-        [0.4123907993, 0.3575843394, 0.1804807884],
-        [0.2126390059, 0.7151686788, 0.0721923154],
-        [0.0193308187, 0.1191947798, 0.9505321522],
-    ]
-)
-_TO_WHITE: Final = _RGB_TO_XYZ / _RGB_TO_XYZ.sum(axis=1, keepdims=True)
-_FROM_WHITE: Final = np.linalg.inv(_TO_WHITE).astype(np.float32)
-_Y: Final = _TO_WHITE[1].astype(np.float32)
-_EPSILON: Final = (6 / 29) ** 3  # CIE: below it the cube root becomes a line
-_KAPPA: Final = (29 / 3) ** 3
-
-_GAMUT_SLACK: Final = 1e-6
-_GAMUT_STEPS: Final = 12  # bisections of the chroma factor: to 1/4096 of the chroma
 
 
 def full_scale(dtype: npt.DTypeLike) -> int:
@@ -43,57 +27,53 @@ def full_scale(dtype: npt.DTypeLike) -> int:
     raise TypeError(f"expected uint8, uint16 or float32 pixels, got {dtype}")
 
 
-def _decode(encoded: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.floating[Any]]:
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
 @cache
-def _decode_table(dtype: np.dtype[Any]) -> FloatArray:
-    levels = np.arange(full_scale(dtype) + 1, dtype=np.float64)
-    return _decode(levels / full_scale(dtype)).astype(np.float32)
+def decode_table(dtype: np.dtype[Any]) -> FloatArray:
+    """Linear light of every level of an integer `dtype`; empty for float32."""
+    top = full_scale(dtype)
+    if dtype == np.float32:
+        return np.empty(0, np.float32)
+    return srgb_to_linear((np.arange(top + 1) / top).astype(np.float32))
+
+
+def readable(pixels: ImageArray) -> ImageArray:
+    """`pixels` as the kernels take what they only read: in one piece, and of one numba type."""
+    view = np.require(pixels, requirements=("C", "A")).view()
+    view.flags.writeable = False
+    return view
 
 
 def srgb_to_linear(image: ImageArray) -> FloatArray:
     """Undo the sRGB transfer curve. Any shape, uint8 | uint16 | float32 -> float32 in [0, 1]."""
-    if image.dtype == np.float32:
-        return _decode(np.clip(image, 0, 1)).astype(np.float32)
-    return _decode_table(image.dtype)[image]
+    from . import kernels
+
+    if image.dtype != np.float32:
+        return decode_table(image.dtype)[image]
+    return _each(kernels.decode, image)
 
 
 def linear_to_srgb(linear: FloatArray) -> FloatArray:
-    """Apply the sRGB transfer curve to float32 in [0, 1]."""
-    curve = np.power(np.maximum(linear, 0.0031308), np.float32(1 / 2.4))
-    return np.where(
-        linear <= 0.0031308, linear * np.float32(12.92), np.float32(1.055) * curve - 0.055
-    ).astype(np.float32)
+    """Apply the sRGB transfer curve to float32, clipped to [0, 1]; keeps the shape."""
+    from . import kernels
+
+    return _each(kernels.encode, linear)
 
 
 def lightness(image: ImageArray) -> FloatArray:
     """CIE L* of sRGB pixels: (..., 3) uint8 | uint16 | float32 -> (...) float32 in [0, 100]."""
-    y: FloatArray = srgb_to_linear(image) @ _Y
-    root = np.cbrt(y)
-    return np.where(y > _EPSILON, 116 * root - 16, np.float32(_KAPPA) * y).astype(np.float32)
+    from . import kernels
+
+    light = np.empty(image.shape[:-1], np.float32)
+    pixels = readable(image.reshape(1, -1, 3))
+    kernels.lightness(pixels, light.reshape(-1), decode_table(image.dtype))
+    return light
 
 
 def grey(light: FloatArray) -> FloatArray:
     """The neutral sRGB value, in [0, 1], that has this L*; keeps the shape."""
-    return linear_to_srgb(_luminance(np.clip(light, 0, 100)))
+    from . import kernels
 
-
-def _luminance(light: FloatArray) -> FloatArray:
-    return _inverse((light + 16) / np.float32(116))
-
-
-def _inverse(f: npt.NDArray[np.floating[Any]]) -> FloatArray:
-    return np.where(f > 6 / 29, f**3, (116 * f - 16) / np.float32(_KAPPA)).astype(np.float32)
-
-
-def _linear_rgb(light: FloatArray, ab: FloatArray) -> FloatArray:
-    fy = (light + 16) / np.float32(116)
-    fx, fz = fy + ab[..., 0] / 500, fy - ab[..., 1] / 200
-    white_xyz = np.stack((_inverse(fx), _inverse(fy), _inverse(fz)), axis=-1)
-    rgb: FloatArray = white_xyz @ _FROM_WHITE.T
-    return rgb
+    return _each(kernels.grey, light)
 
 
 def lab_to_srgb(light: FloatArray, ab: FloatArray) -> FloatArray:
@@ -102,22 +82,13 @@ def lab_to_srgb(light: FloatArray, ab: FloatArray) -> FloatArray:
     A colour that sRGB cannot show keeps its L* and hue and loses just enough chroma;
     clipping its channels would change the photograph's tones.
     """
-    rgb = _linear_rgb(light, ab)
-    outside = ((rgb < -_GAMUT_SLACK) | (rgb > 1 + _GAMUT_SLACK)).any(axis=-1)
-    if outside.any():
-        rgb[outside] = _fit_gamut(light[outside], ab[outside])
-    return linear_to_srgb(np.clip(rgb, 0, 1))
+    from . import kernels
 
-
-def _fit_gamut(light: FloatArray, ab: FloatArray) -> FloatArray:
-    low: FloatArray = np.zeros_like(light)  # grey always fits
-    high: FloatArray = np.ones_like(light)
-    for _ in range(_GAMUT_STEPS):
-        middle = (low + high) * np.float32(0.5)
-        rgb = _linear_rgb(light, ab * middle[..., None])
-        fits = ((rgb >= 0) & (rgb <= 1)).all(axis=-1)
-        low, high = np.where(fits, middle, low), np.where(fits, high, middle)
-    return _linear_rgb(light, ab * low[..., None])
+    rgb = np.empty((*light.shape, 3), np.float32)
+    flat = readable(np.asarray(light, np.float32).reshape(-1))
+    chroma = readable(np.asarray(ab, np.float32).reshape(-1, 2))
+    kernels.to_srgb(flat, chroma, rgb.reshape(1, -1, 3))
+    return rgb
 
 
 def quantize(image: FloatArray, dtype: npt.DTypeLike) -> ImageArray:
@@ -126,3 +97,9 @@ def quantize(image: FloatArray, dtype: npt.DTypeLike) -> ImageArray:
         return image
     levels: ImageArray = np.rint(image * np.float32(full_scale(dtype))).astype(dtype)
     return levels
+
+
+def _each(kernel: Callable[..., Any], values: FloatArray) -> FloatArray:
+    result = np.empty(np.shape(values), np.float32)
+    kernel(readable(np.asarray(values, np.float32).reshape(-1)), result.reshape(-1))
+    return result

@@ -8,7 +8,7 @@ import numpy as np
 from .chroma import ChromaUpsampler
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
-from .lab import FloatArray, ImageArray, full_scale, lab_to_srgb, lightness, quantize
+from .lab import FloatArray, ImageArray, decode_table, full_scale, quantize, readable
 from .presets import ChromaGuide
 from .strips import DEFAULT_PLAN, StripPlan, over_strips
 
@@ -34,12 +34,21 @@ def paint(
     progress: rows painted. Raises OutOfMemory and whatever `cancel` raises; `out` is then
     partly painted.
     """
+    from . import kernels
+
     full = Extent.of(photo.shape)
     chroma = ChromaUpsampler(light_small, ab, full, guide, edge_sigma)
+    table, white = decode_table(photo.dtype), np.float32(full_scale(photo.dtype))
 
     def strip(top: int, bottom: int) -> None:
-        light = lightness(photo[top:bottom])
-        out[top:bottom] = quantize(lab_to_srgb(light, chroma.rows(top, bottom, light)), out.dtype)
+        target = out[top:bottom]
+        whole = target.flags.c_contiguous and target.flags.aligned
+        given = target if whole else np.empty(target.shape, target.dtype)
+        kernels.paint(
+            readable(photo[top:bottom]), given, table, white, *chroma.sources(top, bottom)
+        )
+        if not whole:
+            target[...] = given
 
     over_strips(full, strip, cancel=cancel, progress=progress, plan=plan)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from .extent import Extent
 from .jobs import Cancel, never_cancel
-from .lab import FloatArray, ImageArray, full_scale, lightness
+from .lab import FloatArray, ImageArray, decode_table, full_scale, readable
 from .strips import DEFAULT_PLAN, StripPlan, over_strips
 
 
@@ -24,19 +25,46 @@ def lightness_at(
     averaged over each network pixel's area along a side that shrinks, and interpolated
     linearly along one that grows. Raises OutOfMemory and whatever `cancel` raises.
     """
-    light = np.empty(photo.shape[:2], np.float32)
-
-    def read(top: int, bottom: int) -> None:
-        light[top:bottom] = lightness(photo[top:bottom])
+    from . import kernels
 
     full = Extent.of(photo.shape)
-    over_strips(full, read, cancel=cancel, plan=plan)
-    size = (network.width, network.height)
-    shrinks = full.width >= size[0] and full.height >= size[1]
-    small: FloatArray = cv2.resize(
-        light, size, interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    )
+    pixels, table = readable(photo), decode_table(photo.dtype)
+    columns, column_weights = _averaged(full.width, network.width)
+    rows, row_weights = _averaged(full.height, network.height)
+    small = np.empty((network.height, network.width), np.float32)
+
+    def strip(top: int, bottom: int) -> None:
+        kernels.shrink(
+            pixels,
+            small[top:bottom],
+            table,
+            rows[top:bottom],
+            row_weights[top:bottom],
+            columns,
+            column_weights,
+        )
+
+    # A strip reads as many photograph's rows as make STRIP_PIXELS, however many network rows.
+    seen = Extent(max(full.width * full.height // network.height, 1), network.height)
+    over_strips(seen, strip, cancel=cancel, plan=plan)
     return small
+
+
+def _averaged(size_in: int, size_out: int) -> tuple[npt.NDArray[np.int64], FloatArray]:
+    """The first input of each output's average, and the weights (size_out, most inputs)."""
+    outputs = np.arange(size_out)
+    if size_out > size_in:
+        at = np.clip((outputs + 0.5) * size_in / size_out - 0.5, 0, size_in - 1)
+        first = np.minimum(at.astype(np.int64), max(size_in - 2, 0))
+        weights = np.stack((1 - (at - first), at - first), axis=1)
+        return first, weights.astype(np.float32)
+    # In units of 1 / size_out of an input, so that every edge is a whole number.
+    left = outputs * size_in
+    first = left // size_out
+    most = -(-size_in // size_out) + 1
+    edges = (first[:, None] + np.arange(most + 1)) * size_out
+    inside = np.clip(edges, left[:, None], left[:, None] + size_in)
+    return first, (np.diff(inside) / size_in).astype(np.float32)
 
 
 def reference_grey(
