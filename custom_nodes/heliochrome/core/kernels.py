@@ -420,13 +420,14 @@ def upsample(
     for x0 in range(0, width, TILE):
         n, loaded = min(TILE, width - x0), 0
         for y in range(len(light)):
-            s[_L : _L + n] = light[y, x0 : x0 + n]
+            for x in range(n):
+                s[_L + x] = light[y, x0 + x]
             loaded = _chroma(
                 planes, columns, column_weights, firsts[y], row_weights[y], per_sigma, x0, loaded,
                 wide, s,
             )  # fmt: skip
-            out[y, x0 : x0 + n, 0] = s[_A : _A + n]
-            out[y, x0 : x0 + n, 1] = s[_B : _B + n]
+            for x in range(n):
+                out[y, x0 + x, 0], out[y, x0 + x, 1] = s[_A + x], s[_B + x]
 
 
 @_entry
@@ -445,7 +446,8 @@ def shrink(
     line, total = np.empty(width, np.float32), np.empty(width, np.float32)
     held = -1
     for i in range(len(out)):
-        total[:] = _0
+        for x in range(width):
+            total[x] = _0
         for tap in range(row_weights.shape[1]):
             weight = row_weights[i, tap]
             if weight == _0:
@@ -455,7 +457,8 @@ def shrink(
                 for x0 in range(0, width, TILE):
                     n = min(TILE, width - x0)
                     _read(photo, y, x0, n, table, s)
-                    line[x0 : x0 + n] = s[_L : _L + n]
+                    for x in range(n):
+                        line[x0 + x] = s[_L + x]
                 held = y
             for x in range(width):
                 total[x] += weight * line[x]
@@ -475,7 +478,8 @@ def lightness(photo: Any, out: Any, table: Any) -> None:
     for x0 in range(0, len(out), TILE):
         n = min(TILE, len(out) - x0)
         _read(photo, 0, x0, n, table, s)
-        out[x0 : x0 + n] = s[_L : _L + n]
+        for x in range(n):
+            out[x0 + x] = s[_L + x]
 
 
 @_entry
@@ -485,8 +489,8 @@ def to_srgb(light: Any, ab: Any, out: Any) -> None:
     who = np.empty(TILE + 1, np.int32)
     for x0 in range(0, len(light), TILE):
         n = min(TILE, len(light) - x0)
-        s[_L : _L + n] = light[x0 : x0 + n]
-        s[_A : _A + n], s[_B : _B + n] = ab[x0 : x0 + n, 0], ab[x0 : x0 + n, 1]
+        for x in range(n):
+            s[_L + x], s[_A + x], s[_B + x] = light[x0 + x], ab[x0 + x, 0], ab[x0 + x, 1]
         _colour(n, who, s)
         _write(out, 0, x0, n, _1, s)
 

@@ -91,6 +91,11 @@ def lab_to_srgb(light: FloatArray, ab: FloatArray) -> FloatArray:
     return rgb
 
 
+def as_floats(image: ImageArray) -> FloatArray:
+    """uint8 | uint16 | float32 -> float32 in [0, 1], a new array of the same shape."""
+    return image.astype(np.float32) / np.float32(full_scale(image.dtype))
+
+
 def quantize(image: FloatArray, dtype: npt.DTypeLike) -> ImageArray:
     """float32 in [0, 1] -> the nearest level of `dtype` (uint8 | uint16 | float32)."""
     if np.dtype(dtype) == np.float32:

@@ -8,7 +8,7 @@ import numpy as np
 from .chroma import ChromaUpsampler
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
-from .lab import FloatArray, ImageArray, decode_table, full_scale, quantize, readable
+from .lab import FloatArray, ImageArray, as_floats, decode_table, full_scale, quantize, readable
 from .presets import ChromaGuide
 from .strips import DEFAULT_PLAN, StripPlan, over_strips
 
@@ -72,8 +72,7 @@ def paint_reference(
     rows = _nearest(small.height, full.height)
 
     def strip(top: int, bottom: int) -> None:
-        rgb = photo[top:bottom].astype(np.float32) / np.float32(full_scale(photo.dtype))
-        lab = cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)  # (rows, W, 3)
+        lab = cv2.cvtColor(as_floats(photo[top:bottom]), cv2.COLOR_RGB2Lab)  # (rows, W, 3)
         lab[..., 1:] = ab[rows[top:bottom, None], columns]
         coloured = np.clip(cv2.cvtColor(lab, cv2.COLOR_LAB2RGB), 0, 1)
         out[top:bottom] = quantize(coloured, out.dtype)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .extent import Extent
 from .jobs import Cancel, never_cancel
-from .lab import FloatArray, ImageArray, decode_table, full_scale, readable
+from .lab import FloatArray, ImageArray, as_floats, decode_table, readable
 from .strips import DEFAULT_PLAN, StripPlan, over_strips
 
 
@@ -79,9 +79,31 @@ def reference_grey(
     photo: (H, W, 3) sRGB uint8 | uint16 | float32 -> (h, w) float32 sRGB grey in [0, 1],
     bit for bit what OpenCV gives for the whole picture at once.
     """
-    rgb = photo.astype(np.float32) / np.float32(full_scale(photo.dtype))
-    small = cv2.resize(rgb, (network.width, network.height))
+    size = (network.width, network.height)
+    full = Extent.of(photo.shape)
+    if full.height <= 2 * network.height:
+        small = cv2.resize(as_floats(photo), size)
+    else:
+        small = cv2.resize(_narrowed(photo, network.width, cancel, plan), size)
     small_light = cv2.cvtColor(small, cv2.COLOR_RGB2Lab)[..., :1]
     neutral = np.pad(small_light, ((0, 0), (0, 0), (0, 2)))  # L, a = b = 0
     seen: FloatArray = np.ascontiguousarray(cv2.cvtColor(neutral, cv2.COLOR_LAB2RGB)[..., 0])
     return seen
+
+
+def _narrowed(photo: ImageArray, width: int, cancel: Cancel, plan: StripPlan) -> FloatArray:
+    """(H, W, 3) -> (H, width, 3) float32 in [0, 1]: the first half of OpenCV's linear resizing.
+
+    OpenCV rounds a row otherwise when it resizes it alone than with its neighbour. Where each
+    output row draws from two rows of its own it takes them in pairs, and so must we.
+    """
+    narrow = np.empty((len(photo), width, 3), np.float32)
+
+    def strip(top: int, bottom: int) -> None:
+        rgb = as_floats(photo[top:bottom])
+        for y in range(0, len(rgb), 2):
+            pair = rgb[[y, min(y + 1, len(rgb) - 1)]]
+            narrow[top + y : min(top + y + 2, bottom)] = cv2.resize(pair, (width, 2))[: len(rgb) - y]
+
+    over_strips(Extent.of(photo.shape), strip, cancel=cancel, plan=plan)
+    return narrow
