@@ -118,6 +118,10 @@ class RunningHost:
     def json(self, path: str) -> Any:
         return json.loads(self.get(path))
 
+    def post(self, path: str, body: dict[str, Any]) -> None:
+        data, kind = json.dumps(body).encode(), {"Content-Type": "application/json"}
+        urllib.request.urlopen(urllib.request.Request(self.url + path, data, kind)).close()
+
     def upload(self, picture: Path) -> str:
         """Put a picture into the input folder as the frontend does; gives its name there."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,6 +110,12 @@ def three(host: RunningHost) -> Iterator[list[str]]:
         path.unlink()
 
 
+def opened_and_closed(host: RunningHost, start: int) -> list[str]:
+    """What the log says from `start` on."""
+    log = host.log.read_bytes()[start:].decode()
+    return re.findall(r"model ((?:opened|closed): kept_\S+)", log)
+
+
 def test_the_least_recently_used_model_is_closed(
     host: RunningHost, photo: Path, three: list[str]
 ) -> None:
@@ -120,8 +127,7 @@ def test_the_least_recently_used_model_is_closed(
         start = host.log.stat().st_size
         run = host.run(drop_in(name, model=model, size=256 + 32 * step))
         saved(host, run, "3")
-        log = host.log.read_bytes()[start:].decode()
-        told.append(re.findall(r"model ((?:opened|closed): kept_\S+)", log))
+        told.append(opened_and_closed(host, start))
     assert told == [
         [f"opened: {a}"],
         [f"opened: {b}"],
@@ -130,3 +136,25 @@ def test_the_least_recently_used_model_is_closed(
         [],
         [f"closed: {c}", f"opened: {b}"],
     ]
+
+
+def test_the_host_can_have_the_memory_back(
+    host: RunningHost, photo: Path, three: list[str]
+) -> None:
+    """ "Unload models" closes ours as it does the host's own; the next run opens what it needs."""
+    name = host.upload(photo)
+    a, b, _ = three
+    for model in (a, b):
+        saved(host, host.run(drop_in(name, model=model, size=480)), "3")
+    start = host.log.stat().st_size
+    host.post("/free", {"unload_models": True})
+    deadline = time.monotonic() + 20
+    while len(opened_and_closed(host, start)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert sorted(opened_and_closed(host, start)) == [f"closed: {a}", f"closed: {b}"]
+    start = host.log.stat().st_size
+    for size in (512, 544):
+        saved(host, host.run(drop_in(name, model=b, size=size)), "3")
+    assert opened_and_closed(host, start) == [f"opened: {b}"]
+    log = host.log.read_bytes()[start:].decode()
+    assert "memory leak" not in log and "Traceback" not in log

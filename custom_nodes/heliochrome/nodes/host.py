@@ -45,5 +45,10 @@ def notify(node_id: str | None, notices: Sequence[Notice]) -> None:
         return  # without an addressee the host would tell everyone
     host.send_progress_text("\n".join(notice.text for notice in notices), node_id, client)
     for notice in notices:
-        message = {"node_id": node_id, "code": notice.code, "text": notice.text}
+        message = {
+            "node_id": node_id,
+            "code": notice.code,
+            "text": notice.text,
+            "values": dict(notice.values),
+        }
         host.send_sync(NOTICE_EVENT, message, client)
