@@ -9,9 +9,11 @@ from typing import Final
 
 from ..errors import BackendUnavailable, BadSetting, BadWeights, HeliochromeError, OutOfMemory
 from ..notices import Notice
+from ..weights_file import refuse_impostor
 from .base import AUTO, DEVICES, PRECISIONS, Backend, Request
 from .installed import BACKENDS, backend_module, install_command, usable_backends
-from .probe import Candidate, Failure, measured_order, open_candidate
+from .probe import Candidate, Failure, Order, measured_order, open_candidate
+from .probe_memory import forget
 
 _log = logging.getLogger("heliochrome")
 
@@ -68,6 +70,7 @@ def open_chosen(
     ):
         if value not in known:
             raise BadSetting(f"{name} must be one of {', '.join(known)}, got {value!r}.")
+    refuse_impostor(weights, str(weights))
     request = Request(weights, device, precision, sha256, cache)
     if backend == AUTO:
         return _open_best(request)
@@ -100,6 +103,21 @@ def _open_named(name: str, request: Request) -> Opened:
 def _open_best(request: Request, without: tuple[Candidate, ...] = ()) -> Opened:
     order = measured_order(request, without)
     failures: list[Failure] = list(order.failures)
+    opened = _first_that_opens(order, request, failures)
+    if opened is None and order.before:
+        # What was measured holds no longer.
+        if not any(isinstance(failure.error, OutOfMemory) for failure in failures):
+            forget(request.cache, order.key)
+        order = measured_order(request, (*without, *order.candidates))
+        failures += order.failures
+        opened = _first_that_opens(order, request, failures)
+    if opened is None:
+        raise _none_works(request, failures)
+    return opened
+
+
+def _first_that_opens(order: Order, request: Request, failures: list[Failure]) -> Opened | None:
+    """The failures on the way are added to `failures`."""
     for candidate in order.candidates:
         try:
             backend = open_candidate(candidate, request)
@@ -110,21 +128,28 @@ def _open_best(request: Request, without: tuple[Candidate, ...] = ()) -> Opened:
         choice = f"{_described(backend)}: {order.reason(candidate)}"
         _log.info("backend: %s", choice)
         full = [f for f in failures if isinstance(f.error, OutOfMemory)]
-        notices = tuple(_replaced(f.candidate, backend, f.error) for f in full[:1])
-        return Opened(backend, choice, notices)
-    raise _none_works(failures)
+        return Opened(
+            backend, choice, tuple(_replaced(f.candidate, backend, f.error) for f in full[:1])
+        )
+    return None
 
 
-def _none_works(failures: list[Failure]) -> HeliochromeError:
+def _none_works(request: Request, failures: list[Failure]) -> HeliochromeError:
     """What the user can mend first: the file, then the memory, then what is installed."""
     for kind in (BadWeights, OutOfMemory):
         for failure in failures:
             if isinstance(failure.error, kind):
                 return failure.error
+    if not failures and usable_backends():
+        return BackendUnavailable(
+            f"none of the installed backends ({', '.join(usable_backends())}) can run on "
+            f"{request.device} in {request.precision} here: choose auto for the device and the "
+            "precision."
+        )
     if not failures:
         return BackendUnavailable(
             f"no runtime is installed: expected one of {', '.join(BACKENDS)}. "
-            f"Run `{install_command('torch')}`."
+            f"Run `{install_command('openvino')}`."
         )
     if len(failures) == 1:
         return BackendUnavailable(str(failures[0].error))

@@ -12,8 +12,10 @@ import numpy as np
 
 from ..errors import BackendUnavailable, HeliochromeError
 from ..presets import MIN_SIZE
+from ..weights_file import ONNX_SUFFIX
 from .base import AUTO, Backend, Request
 from .installed import backend_module, usable_backends
+from .probe_memory import machine_key, recall, remember
 
 _log = logging.getLogger("heliochrome")
 
@@ -41,21 +43,26 @@ class Failure:
 
 @dataclass(frozen=True)
 class Order:
-    """Candidates, the best first. seconds: of those that were measured."""
+    """Candidates, the best first. seconds: of those that were measured, now or `before`.
+
+    key: under which the measurement is kept.
+    """
 
     candidates: tuple[Candidate, ...]
     seconds: dict[Candidate, float] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
+    key: str = ""
+    before: bool = False
 
     def reason(self, candidate: Candidate) -> str:
         """One sentence: why this one."""
         if candidate not in self.seconds:
             return "the only one that can be used here."
         others = sorted((s, str(c)) for c, s in self.seconds.items() if c != candidate)
+        when = " in an earlier run" if self.before else ""
+        text = f"measured {self.seconds[candidate]:.2f} s at {MIN_SIZE}x{MIN_SIZE}{when}"
         against = ", ".join(f"{name} {seconds:.2f} s" for seconds, name in others)
-        return f"measured {self.seconds[candidate]:.2f} s at {MIN_SIZE}x{MIN_SIZE}" + (
-            f", against {against}." if against else "."
-        )
+        return f"{text}, against {against}." if against else f"{text}."
 
 
 def open_candidate(candidate: Candidate, request: Request) -> Backend:
@@ -66,25 +73,49 @@ def open_candidate(candidate: Candidate, request: Request) -> Backend:
     return opened
 
 
-def measured_order(request: Request, without: Sequence[Candidate]) -> Order:
-    """The candidates for a request, GPU first; of several on one device the fastest first."""
+def measured_order(request: Request, without: Sequence[Candidate] = ()) -> Order:
+    """The candidates for a request, GPU first; of several on one device the fastest first.
+
+    A GPU that works is taken without measuring the processor. What the cache knows is not
+    measured again, and no runtime is imported for it. `without`: what is not to be tried;
+    then the cache is neither asked nor written.
+    """
+    key = _key(request)
+    cache = None if without else request.cache
+    usable = usable_backends()
+    known = {_candidate(name): seconds for name, seconds in recall(cache, key).items()}
+    if known and all(candidate.backend in usable for candidate in known):
+        return Order(tuple(sorted(known, key=known.__getitem__)), known, (), key, True)
     found, failures = _candidates(request)
     found = [candidate for candidate in found if candidate not in without]
-    ordered: list[Candidate] = []
-    seconds: dict[Candidate, float] = {}
-    for device in ("cuda", "cpu"):
-        here = [candidate for candidate in found if candidate.device == device]
-        if len(here) > 1 and not ordered:
-            took, failed = _measure(here, request)
-            seconds.update(took)
-            failures += failed
-            here = sorted(took, key=took.__getitem__)
-        ordered += here
-    return Order(tuple(ordered), seconds, tuple(failures))
+    found.sort(key=lambda candidate: candidate.device == "cpu")
+    here = [candidate for candidate in found if candidate.device == found[0].device]
+    rest = found[len(here) :]
+    if len(here) < 2:
+        return Order(tuple(found), {}, tuple(failures), key)
+    _log.info("measuring which of %s is fastest here, once", ", ".join(map(str, here)))
+    seconds, failed = _measure(here, request)
+    if seconds:
+        remember(cache, key, {str(c): round(s, 4) for c, s in seconds.items()})
+    fastest = sorted(seconds, key=seconds.__getitem__)
+    return Order((*fastest, *rest), seconds, (*failures, *failed), key)
+
+
+def _key(request: Request) -> str:
+    """The network goes by the size of its weights: speed hangs on its shape, not its values."""
+    kind = "onnx" if request.weights.suffix.lower() == ONNX_SUFFIX else "checkpoint"
+    network = f"{request.weights.stat().st_size:.1e} bytes of weights ({kind})"
+    return machine_key(network, f"device {request.device}", f"precision {request.precision}")
+
+
+def _candidate(name: str) -> Candidate:
+    backend, _, device = name.partition(" on ")
+    return Candidate(backend, device)
 
 
 def _candidates(request: Request) -> tuple[list[Candidate], list[Failure]]:
-    found, failures = [], []
+    found: list[Candidate] = []
+    failures: list[Failure] = []
     for name in usable_backends():
         try:
             module = backend_module(name)
@@ -93,11 +124,12 @@ def _candidates(request: Request) -> tuple[list[Candidate], list[Failure]]:
             _log.warning("backend %s is broken and passed over: %s", name, error)
             failures.append(Failure(Candidate(name, request.device), error))
             continue
-        for device in able:
-            if request.device not in (AUTO, device):
-                continue
-            if request.precision in (AUTO, *module.precisions(device)):
-                found.append(Candidate(name, device))
+        found += [
+            Candidate(name, device)
+            for device in able
+            if request.device in (AUTO, device)
+            and request.precision in (AUTO, *module.precisions(device))
+        ]
     return found, failures
 
 
@@ -126,6 +158,6 @@ def _best_seconds(backend: Backend) -> float:
         start = time.perf_counter()
         ab = backend.predict_ab(image)
         times.append(time.perf_counter() - start)
-    if not np.isfinite(ab).all():
+    if ab.shape != (1, 2, MIN_SIZE, MIN_SIZE) or not np.isfinite(ab).all():
         raise BackendUnavailable(f"{backend.name} on {backend.device} computes nonsense here.")
     return min(times[1:])
