@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
+
+from .cores import usable_cores
 from .errors import OutOfMemory
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
@@ -52,7 +54,7 @@ def over_strips(
     called in the caller's thread; no strip is being worked on any more when this returns.
     """
     waiting = deque(strips(extent, plan.rows))
-    workers = min(plan.workers or _processors(), len(waiting))
+    workers = min(plan.workers or usable_cores(), len(waiting))
     done = 0
     with ThreadPoolExecutor(workers, thread_name_prefix="strips") as pool:
         running: dict[Future[None], Rows] = {}
@@ -63,14 +65,24 @@ def over_strips(
                 running[pool.submit(work, *rows)] = rows
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 top, bottom = running.pop(future)
-                failure = future.exception()
-                if isinstance(failure, MemoryError):
+                if _had_memory(future):
+                    done += bottom - top
+                    progress(done, extent.height)
+                else:
                     waiting.extendleft(_halves(top, bottom, extent))
-                    continue
-                if failure is not None:
-                    raise failure
-                done += bottom - top
-                progress(done, extent.height)
+            del future  # a failed one holds the memory that its strip had taken
+
+
+def _had_memory(future: Future[None]) -> bool:
+    try:
+        future.result()
+    except MemoryError:
+        return False
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            return False
+        raise
+    return True
 
 
 def _halves(top: int, bottom: int, extent: Extent) -> tuple[Rows, Rows]:
@@ -81,11 +93,3 @@ def _halves(top: int, bottom: int, extent: Extent) -> tuple[Rows, Rows]:
         )
     middle = (top + bottom) // 2
     return (middle, bottom), (top, middle)
-
-
-def _processors() -> int:
-    if hasattr(os, "process_cpu_count"):  # Python 3.13
-        return os.process_cpu_count() or 1
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
