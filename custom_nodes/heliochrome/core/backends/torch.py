@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import torch
 
 from ...arch import FoldedDDColor
@@ -12,9 +10,8 @@ from ..extent import Extent
 from ..lab import FloatArray
 from ..weights import load_network
 from .base import Request, agreed_precision, no_room_to_load, out_of_memory
+from .cuda_graphs import GraphedNetwork
 from .memory_table import activation_bytes
-
-_F32_BYTES: Final = 4
 
 
 class TorchBackend:
@@ -28,6 +25,7 @@ class TorchBackend:
         self.precision = precision
         self._net = net.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.weight_bytes = sum(t.nbytes for t in net.state_dict().values())
+        self._graphed = GraphedNetwork(self._net) if device == "cuda" else None
 
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
         try:
@@ -36,19 +34,29 @@ class TorchBackend:
                 torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"),
             ):
                 image = torch.from_numpy(gray_rgb).to(self.device)
-                ab = self._net(image.contiguous(memory_format=torch.channels_last))
+                image = image.contiguous(memory_format=torch.channels_last)
+                ab = (self._graphed or self._net)(image)  # (B, 2, H, W)
                 found: FloatArray = ab.float().cpu().numpy()
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
                 raise
-            raise out_of_memory(gray_rgb) from error
-        return found
+            failure = out_of_memory(gray_rgb)
+            failure.__cause__ = error.with_traceback(None)  # its frames hold the activations
+        else:
+            return found
+        if self._graphed is not None:
+            self._graphed.clear()
+        raise failure
 
     def activation_bytes(self, extent: Extent, batch: int = 1) -> int:
         return batch * activation_bytes(self.name, self.precision, self.weight_bytes, extent)
 
     def close(self) -> None:
+        if self._graphed is not None:
+            self._graphed.clear()
         self._net.to("meta")
+        if self.device == "cuda":
+            torch.cuda.empty_cache()
 
 
 def devices() -> tuple[str, ...]:
@@ -56,7 +64,10 @@ def devices() -> tuple[str, ...]:
 
 
 def precisions(device: str) -> tuple[str, ...]:
-    """On a GPU that computes in bf16 that is the default; on the processor it must be asked for."""
+    """On a GPU that computes in bf16 that is the default; on the processor it must be asked for.
+
+    A processor or GPU that would only emulate bf16 does not get it.
+    """
     if device == "cuda":
         fast = torch.cuda.is_bf16_supported(including_emulation=False)
         return ("bf16", "f32") if fast else ("f32",)
