@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .errors import BadImage, BadSetting
+from .extent import Extent
 from .lab import FloatArray, ImageArray, full_scale
 
 _Double = npt.NDArray[np.float64]
@@ -88,7 +89,8 @@ def transfer(
 
 def _stride(image: ImageArray) -> int:
     """Every n-th row and column is enough to measure an (H, W, ...) picture."""
-    return max(1, max(image.shape[:2]) // _SAMPLE)
+    extent = Extent.of(image.shape)
+    return max(1, max(extent.width, extent.height) // _SAMPLE)
 
 
 def _shares(light: FloatArray) -> FloatArray:
