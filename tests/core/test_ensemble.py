@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from heliochrome.core.ensemble import PASSES, agreement, combine, ensemble_sizes
+from heliochrome.core.ensemble import agreement, combine, ensemble_sizes
 from heliochrome.core.errors import BadSetting
 from heliochrome.core.extent import Extent
-from heliochrome.core.presets import MAX_SIZE, MIN_SIZE, SIZE_STEP
+from heliochrome.core.presets import ENSEMBLES, MAX_SIZE, MIN_SIZE, SIZE_STEP
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_sizes_lie_around_the_asked_one(size, passes, sizes):
     assert ensemble_sizes(size, passes) == sizes
 
 
-@pytest.mark.parametrize("passes", PASSES)
+@pytest.mark.parametrize("passes", ENSEMBLES)
 def test_sizes_are_different_and_in_range(passes):
     for size in range(MIN_SIZE, MAX_SIZE + 1, 8):
         sizes = ensemble_sizes(size, passes)

@@ -12,9 +12,8 @@ import numpy as np
 from .errors import BadSetting
 from .extent import Extent
 from .lab import FloatArray
-from .presets import MAX_SIZE, MIN_SIZE, SIZE_STEP
+from .presets import ENSEMBLES, MAX_SIZE, MIN_SIZE, SIZE_STEP
 
-PASSES: Final = (1, 3, 5)  # odd, so that the median is one of the predictions
 # Neighbouring sizes differ by a third of an octave: enough for the network to see
 # other details, near enough to suit the same kind of photograph.
 _RATIO: Final = 2 ** (1 / 3)
@@ -25,12 +24,12 @@ _HALF_AGREEMENT: Final = 10.0
 def ensemble_sizes(size: int, passes: int) -> tuple[int, ...]:
     """Long sides to run the network at: `size` first, then its neighbours below and above.
 
-    passes: 1, 3 or 5. The neighbours are multiples of `SIZE_STEP` from MIN_SIZE to MAX_SIZE;
+    passes: one of ENSEMBLES. The neighbours are multiples of `SIZE_STEP` from MIN_SIZE to MAX_SIZE;
     where there is none on one side the other side gives more. Raises BadSetting for
     another number of passes or a size outside the range.
     """
-    if passes not in PASSES:
-        raise BadSetting(f"passes: expected one of {PASSES}, got {passes}.")
+    if passes not in ENSEMBLES:
+        raise BadSetting(f"passes: expected one of {ENSEMBLES}, got {passes}.")
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise BadSetting(f"size: expected {MIN_SIZE} to {MAX_SIZE}, got {size}.")
     ratios = (ratio for step in range(1, passes) for ratio in (_RATIO**-step, _RATIO**step))
