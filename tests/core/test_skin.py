@@ -101,6 +101,23 @@ def test_what_else_a_face_has_stays_nearly(name, ab, most):
     assert distance(guarded[MIDDLE], np.float32(ab)) <= most
 
 
+def test_wrong_colours_of_every_hue_become_the_faces_own():
+    for angle in np.radians(range(140, 331, 10)):
+        ab, plane = flat(55, (12, 17))
+        ab[MIDDLE] = 14 * np.cos(angle), 14 * np.sin(angle)
+        guarded = guard_skin(ab, plane, [FACE], 1.0)
+        assert distance(guarded[MIDDLE], np.float32((12, 17))) < 4
+
+
+def test_no_grey_seam_is_left_between_two_wrong_colours():
+    ab, plane = flat(55, (12, 17))
+    across = np.linspace(-25, 25, 24, dtype=np.float32)  # blue to green through grey
+    ab[30:50, 28:52] = np.stack((-0.6 * np.abs(across), across), axis=-1)
+    seam = guard_skin(ab, plane, [FACE], 1.0)[32:48, 28:52]
+    assert np.hypot(*np.moveaxis(ab[32:48, 28:52], -1, 0)).min() < 2
+    assert np.hypot(*np.moveaxis(seam, -1, 0)).min() > 9
+
+
 def test_too_much_chroma_is_bounded():
     ab, plane = flat(55, (50, 60))
     guarded = guard_skin(ab, plane, [FACE], 1.0)

@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -26,7 +27,8 @@ MAX_CHROMA: Final = 45.0
 _TYPICAL_HUE: Final = 55.0
 _TYPICAL_CHROMA: Final = 18.0
 _WRONG: Final = 12.0  # this far (ab units) outside the range a colour is replaced, not mended
-_TINTED: Final = 5.0  # chroma below which a colour says nothing about the skin
+_BETWEEN: Final = 0.08  # of the size of a face: wrong colours so near each other are one patch
+_TINTED: Final = 12.0  # a colour with less chroma says less about the skin
 # The region of one face, in widths and heights of its box: an ellipse down to the neck.
 _REACH: Final = (0.62, 0.72)
 _LOWER: Final = 0.08
@@ -55,13 +57,12 @@ def guard_skin(
     _check(amount, hue, max_chroma)
     guarded = ab.copy()
     for face in faces:
-        window, weight = _region(face, light)
+        window, surely, weight = _region(face, light)
         if not weight.size:
             continue
-        weight *= np.float32(amount)
         found = guarded[window]
-        skin = limit_chroma(_into_range(found, light[window], weight, hue), max_chroma)
-        guarded[window] = found + weight[..., None] * (skin - found)
+        skin = limit_chroma(_into_range(found, light[window], surely, hue), max_chroma)
+        guarded[window] = found + np.float32(amount) * weight[..., None] * (skin - found)
     return guarded
 
 
@@ -74,8 +75,10 @@ def _check(amount: float, hue: tuple[float, float], max_chroma: float) -> None:
         raise BadSetting(f"max_chroma: expected a number above 0, got {max_chroma}.")
 
 
-def _region(face: Face, light: FloatArray) -> tuple[tuple[slice, slice], FloatArray]:
-    """Where one face is: a window of the picture and the weight (rows, columns) in [0, 1]."""
+def _region(face: Face, light: FloatArray) -> tuple[tuple[slice, slice], FloatArray, FloatArray]:
+    """Where one face is: a window of the picture and there, (rows, columns) float32 in [0, 1],
+    how surely it is the face itself, and how much the guard counts.
+    """
     height, width = light.shape
     middle = (face.x + face.width / 2) * width, (face.y + face.height * (0.5 + _LOWER)) * height
     radius = face.width * width * _REACH[0], face.height * height * _REACH[1]
@@ -88,51 +91,66 @@ def _region(face: Face, light: FloatArray) -> tuple[tuple[slice, slice], FloatAr
     distance = np.hypot(x, y[:, None]).astype(np.float32)
     core = distance < _CORE
     if not core.any():
-        return window, np.zeros((0, 0), np.float32)
+        return window, np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
     # Around the core only what is as light as the face: not the collar, not the sky.
     dark, bright = np.percentile(part[core], (5, 95)).astype(np.float32)
     strange = np.maximum(np.maximum(dark - part, part - bright), 0) / _LIGHTNESS_FADE
     surely = 1 - _smooth((distance - _CORE) / (1 - _CORE))
     alike = np.maximum(surely, 1 - _smooth(strange))
     weight: FloatArray = (1 - _smooth((distance - 1) / (_FADE - 1))) * alike
-    return window, weight
+    return window, surely, weight
 
 
 def _into_range(
-    ab: FloatArray, light: FloatArray, weight: FloatArray, hue: tuple[float, float]
+    ab: FloatArray, light: FloatArray, surely: FloatArray, hue: tuple[float, float]
 ) -> FloatArray:
     """(h, w, 2) with every hue inside the range: moved on a line towards the face's own skin."""
     inside = _inside(ab, hue)  # (2, h, w)
     chroma = np.hypot(ab[..., 0], ab[..., 1])
     good = (inside >= 0).all(axis=0)
-    skin = _own_skin(ab, weight * good * _smooth(chroma / _TINTED), weight, hue)
+    skin = _own_skin(ab, surely * good * _smooth(chroma / _TINTED), surely, hue)
     target = skin * _chroma_at(light)[..., None]  # (h, w, 2), inside the sector
     # How far to go to be just inside: the edge that is further away decides.
     missing = np.maximum(-inside, 0)
     enter = (missing / (missing + _inside(target, hue))).max(axis=0)
-    step = np.maximum(enter, _smooth(missing.max(axis=0) / _WRONG))
+    # Behind the tip of the sector, that is nearer than its edges: their lines go on there.
+    behind = (_along(ab, hue) <= 0).all(axis=0)
+    beyond = np.where(behind, chroma, missing.max(axis=0))
+    step = np.maximum(enter, _smooth(beyond / _WRONG))
+    # Where one wrong colour turns into another it passes through grey: that goes too.
+    radius = max(_BETWEEN * surely.sum() ** 0.5, 0.5)  # the sum is the area of the face
+    step = np.maximum(step, cv2.GaussianBlur(step * surely, (0, 0), radius))
     moved: FloatArray = ab + step[..., None] * (target - ab)
     return moved
 
 
 def _inside(ab: FloatArray, hue: tuple[float, float]) -> FloatArray:
     """(2, ...) how far (..., 2) a*b* is inside the two edges of the sector of good hues."""
-    low, high = (math.radians(angle) for angle in hue)
-    a, b = ab[..., 0], ab[..., 1]
-    return np.stack(
-        (b * math.cos(low) - a * math.sin(low), a * math.sin(high) - b * math.cos(high))
-    )
+    low, high = hue
+    return np.stack((_dot(ab, low + 90), _dot(ab, high - 90)))
+
+
+def _along(ab: FloatArray, hue: tuple[float, float]) -> FloatArray:
+    """(2, ...) how far out along the two edges."""
+    return np.stack([_dot(ab, angle) for angle in hue])
+
+
+def _dot(ab: FloatArray, angle: float) -> FloatArray:
+    """(...) part of (..., 2) a*b* in the direction of a hue in degrees."""
+    radians = math.radians(angle)
+    part: FloatArray = ab[..., 0] * math.cos(radians) + ab[..., 1] * math.sin(radians)
+    return part
 
 
 def _own_skin(
-    ab: FloatArray, plausible: FloatArray, weight: FloatArray, hue: tuple[float, float]
+    ab: FloatArray, plausible: FloatArray, surely: FloatArray, hue: tuple[float, float]
 ) -> FloatArray:
     """(2,) mean of the plausible colours; the fewer there are, the more typical skin counts."""
     # Well inside another range of hues too.
     margin = (hue[1] - hue[0]) / 4
     angle = math.radians(min(max(_TYPICAL_HUE, hue[0] + margin), hue[1] - margin))
     typical = _TYPICAL_CHROMA * np.array([math.cos(angle), math.sin(angle)], np.float32)
-    prior = np.float32(0.1) * weight.sum() + np.float32(1e-6)
+    prior = np.float32(0.1) * surely.sum() + np.float32(1e-6)
     total = (ab * plausible[..., None]).sum(axis=(0, 1)) + prior * typical
     own: FloatArray = total / (plausible.sum() + prior)
     return own
