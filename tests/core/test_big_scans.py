@@ -17,6 +17,7 @@ from heliochrome.core.extent import Extent
 from heliochrome.core.lab import as_floats, full_scale, lab_to_srgb, lightness, quantize
 from heliochrome.core.merge import paint, paint_reference
 from heliochrome.core.presets import CHROMA_GUIDES, ChromaGuide
+from heliochrome.core.preview import warm_tone
 from heliochrome.core.shrink import lightness_at, reference_grey
 from heliochrome.core.strips import StripPlan, over_strips
 
@@ -196,6 +197,15 @@ def test_cancel_and_errors_stop_the_strips(workers: int) -> None:
         over_strips(Extent(1, 1000), fail, plan=StripPlan(1, workers))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_preview_is_the_same_in_any_batch_and_memory_order(dtype: Any) -> None:
+    batch = np.stack([photo(90, 130, dtype), photo(90, 130, dtype)[::-1]])
+    toned = warm_tone(batch)
+    assert not np.array_equal(toned, batch)
+    assert np.array_equal(warm_tone(batch[1]), toned[1])
+    assert np.array_equal(warm_tone(np.asfortranarray(batch)), toned)
+
+
 # A file to a file without a network: what colouring needs beside the network's own memory.
 SCAN = """
 import sys
@@ -248,10 +258,10 @@ def scan(path: Path, height: int, width: int, dtype: Any) -> None:
 @pytest.mark.parametrize(
     ("height", "width", "limit_mb"),
     [
-        (1500, 2000, 420),
+        (3000, 4000, 400),
         pytest.param(8660, 11547, 1536, marks=pytest.mark.large),
     ],
-    ids=["3MP", "100MP"],
+    ids=["12MP", "100MP"],
 )
 def test_a_scan_from_file_to_file_stays_within_its_memory(
     tmp_path: Path, name: str, dtype: Any, mode: str, height: int, width: int, limit_mb: int

@@ -9,7 +9,7 @@ import numpy as np
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .lab import FloatArray, ImageArray, lab_to_srgb, lightness, quantize
-from .strips import strips
+from .strips import over_strips
 
 PREVIEW_LABEL: Final = "preview, not colourisation"
 PREVIEW_SUFFIX: Final = ".preview"
@@ -22,13 +22,14 @@ def warm_tone(
     image: ImageArray, progress: Progress = no_progress, cancel: Cancel = never_cancel
 ) -> ImageArray:
     """(..., H, W, 3) sRGB uint8 | uint16 | float32 -> the same, toned like sepia, L* kept."""
-    toned = np.empty_like(image)
+    toned = np.empty(image.shape, image.dtype)
     flat_in, flat_out = image.reshape(-1, *image.shape[-2:]), toned.reshape(-1, *image.shape[-2:])
-    for top, bottom in strips(Extent.of(flat_in.shape)):
-        cancel()
+
+    def strip(top: int, bottom: int) -> None:
         light = lightness(flat_in[top:bottom])
         amount = np.float32(4e-4) * light * (100 - light)
         ab: FloatArray = amount[..., None] * _TONE
         flat_out[top:bottom] = quantize(lab_to_srgb(light, ab), image.dtype)
-        progress(bottom, len(flat_in))
+
+    over_strips(Extent.of(flat_in.shape), strip, cancel=cancel, progress=progress)
     return toned
