@@ -111,10 +111,10 @@ def test_wrong_colours_of_every_hue_become_the_faces_own():
 
 def test_no_grey_seam_is_left_between_two_wrong_colours():
     ab, plane = flat(55, (12, 17))
-    across = np.linspace(-25, 25, 24, dtype=np.float32)  # blue to green through grey
-    ab[30:50, 28:52] = np.stack((-0.6 * np.abs(across), across), axis=-1)
-    seam = guard_skin(ab, plane, [FACE], 1.0)[32:48, 28:52]
-    assert np.hypot(*np.moveaxis(ab[32:48, 28:52], -1, 0)).min() < 2
+    across = np.linspace(-25, 25, 12, dtype=np.float32)  # blue to green through grey
+    ab[30:50, 34:46] = np.stack((-0.6 * np.abs(across), across), axis=-1)
+    seam = guard_skin(ab, plane, [FACE], 1.0)[32:48, 34:46]
+    assert np.hypot(*np.moveaxis(ab[32:48, 34:46], -1, 0)).min() < 3
     assert np.hypot(*np.moveaxis(seam, -1, 0)).min() > 9
 
 
