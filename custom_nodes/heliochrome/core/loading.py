@@ -57,7 +57,7 @@ def open_model(
             )
         name, sha256, official = path.name, store.sha256(path), False
     opened = open_chosen(
-        path, backend, device, precision=precision, sha256=sha256, cache=_cache(store)
+        path, backend, device, precision=precision, sha256=sha256, cache=cache_of(store)
     )
     return LoadedModel(name, path, sha256, official, opened.backend, opened.choice, opened.notices)
 
@@ -72,5 +72,6 @@ def weights_state(path: Path) -> tuple[tuple[int, int], ...]:
     return tuple((state.st_size, state.st_mtime_ns) for state in states)
 
 
-def _cache(store: ModelStore) -> Path:
+def cache_of(store: ModelStore) -> Path:
+    """The folder for what can be made again: exports, compiled networks, measurements."""
     return store.folders[-1].parent  # `ModelStore` looks last in its cache's folder `models`
