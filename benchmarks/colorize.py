@@ -1,176 +1,133 @@
-"""Seconds per image and peak memory of our backends against the original network.
+"""The network on our runtimes against its peers: seconds, share of the processor's peak, memory.
 
-    python benchmarks/colorize.py            # tiny, 256/512/1024, writes results/colorize.{json,md}
-    python benchmarks/colorize.py --sizes 512 --rounds 3
+    python benchmarks/colorize.py                      # tiny and large, 256 512 960 1280: ~45 min
+    python benchmarks/colorize.py --networks tiny --sizes 512 --rounds 3
 
-The peer is the network of spandrel_extra_arches in eager mode. All run in one process,
-interleaved round by round, so that a busy machine slows them alike; the figure is the
-median, and what is compared is the ratio. Peak memory comes from one fresh process each.
-The weights are the stand-ins of tests/data/ddcolor_reference; speed does not depend on them.
+All runners of one network and size take turns in one process, so that a busy machine slows
+them alike; a row is the median of its rounds, and what is compared is the ratio to the network
+in its published form in eager PyTorch. Matrix products of 2048 x 2048 float32 take their turn
+too: the best of them is the peak that shares refer to. Peak memory and load time come from one
+fresh process each, its libraries included. Weights are stand-ins; speed does not depend on
+their values. Results are kept in results/network.json and drawn by `draw.py`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
+import machine
+import runners
+
 HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent / "tests"))
-PEER = "original (eager)"
-RUNNERS = (PEER, "torch", "onnxruntime")
-Predict = Callable[[np.ndarray], np.ndarray]
-
-
-def open_runner(name: str, checkpoint: Path) -> Predict:
-    if name == PEER:
-        import torch
-        from safetensors.torch import load_file
-
-        from peer import peer_network
-
-        net = peer_network("convnext-t")
-        net.load_state_dict(load_file(checkpoint))
-
-        def predict(x: np.ndarray) -> np.ndarray:
-            with torch.inference_mode():
-                return net(torch.from_numpy(x)).numpy()
-
-        return predict
-    from heliochrome.core.backends import open_backend
-
-    return open_backend(checkpoint, name, "cpu").predict_ab
+SIZES: Final = (256, 512, 960, 1280)
+_PRODUCT: Final = 2048
+_PATIENCE: Final = 150.0  # seconds for the rounds of one network and size; at least two are run
 
 
 def picture(size: int) -> np.ndarray:
-    from reference import generator
+    plane = np.random.default_rng(size).random((1, 1, size, size), np.float32)
+    return np.repeat(plane, 3, axis=1)  # (1, 3, size, size)
 
-    return generator().gray_input(size, size)
+
+def timed(work: Any, *arguments: Any) -> float:
+    start = time.perf_counter()
+    work(*arguments)
+    return time.perf_counter() - start
 
 
-def measure(checkpoint: Path, sizes: list[int], rounds: int) -> list[dict[str, Any]]:
-    runners = {name: open_runner(name, checkpoint) for name in RUNNERS}
+def measure(network: str, checkpoint: Path, sizes: list[int], rounds: int) -> list[dict[str, Any]]:
+    import torch
+
+    opened = {name: runners.open_runner(name, checkpoint) for name in runners.names()}
+    for run in opened.values():
+        run(picture(256))  # warm
+    product = torch.rand(_PRODUCT, _PRODUCT)
     rows = []
     for size in sizes:
         x = picture(size)
-        warm = {name: run(x) for name, run in runners.items()}
-        seconds: dict[str, list[float]] = {name: [] for name in runners}
-        for _ in range(rounds):
-            for name, run in runners.items():
-                start = time.perf_counter()
-                run(x)
-                seconds[name].append(time.perf_counter() - start)
-        peer = statistics.median(seconds[PEER])
-        for name in runners:
+        given = {name: run(x) for name, run in opened.items()} if size <= 512 else {}
+        seconds: dict[str, list[float]] = {name: [] for name in opened}
+        rates, begun = [], time.perf_counter()
+        while len(rates) < rounds:
+            if len(rates) >= 2 and time.perf_counter() - begun > _PATIENCE:
+                break
+            for name, run in opened.items():
+                seconds[name].append(timed(run, x))
+            rates.append(2 * _PRODUCT**3 / min(timed(torch.mm, product, product) for _ in range(3)))
+        counted = {
+            folded: runners.flops(network, checkpoint, size, folded=folded)
+            for folded in (False, True)
+        }
+        truth = given.get(runners.UPSTREAM)
+        for name in opened:
             median = statistics.median(seconds[name])
-            rows.append(
-                {
-                    "backend": name,
-                    "size": size,
-                    "seconds": round(median, 4),
-                    "times_faster": round(peer / median, 2),
-                    "max_ab_difference": float(np.abs(warm[name] - warm[PEER]).max()),
-                    "peak_mb": peak_mb(name, checkpoint, size),
-                }
-            )
-            print(
-                "{backend:18} {size:5} {seconds:8.3f} s {times_faster:6.2f}x {peak_mb:6} MB".format(
-                    **rows[-1]
-                )
-            )
+            work = counted[name in runners.OURS]
+            row = {
+                "network": network,
+                "size": size,
+                "runner": name,
+                "rounds": len(rates),
+                "seconds": round(median, 4),
+                "times_faster": round(statistics.median(seconds[runners.UPSTREAM]) / median, 2),
+                "gflop": round(work / 1e9, 1),
+                "share_of_peak": round(work / median / max(rates), 3),
+                "peak_gflops": round(max(rates) / 1e9, 1),
+                **probe(name, checkpoint, size),
+            }
+            if truth is not None:
+                row["max_ab_difference"] = float(np.abs(given[name] - truth).max())
+            rows.append(row)
+            print(json.dumps(row), flush=True)
     return rows
 
 
-def peak_mb(name: str, checkpoint: Path, size: int) -> int:
-    """Peak resident memory of a process that opens the backend and runs it once."""
-    command = [sys.executable, __file__, "--probe", name, "--sizes", str(size), "--checkpoint"]
-    out = subprocess.run([*command, str(checkpoint)], check=True, capture_output=True, text=True)
-    return int(out.stdout.split()[-1])
-
-
-def probe(name: str, checkpoint: Path, size: int) -> None:
-    open_runner(name, checkpoint)(picture(size))
-    # not ru_maxrss: that starts from the parent's size at the fork
-    status = Path("/proc/self/status").read_text()
-    print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
-
-
-def machine() -> dict[str, Any]:
-    model = next(
-        (
-            line.split(":")[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
+def probe(name: str, checkpoint: Path, size: int) -> dict[str, Any]:
+    """Load time and peak memory of a process that opens the network and runs it once."""
+    command = [sys.executable, __file__, "--probe", name, "--sizes", str(size)]
+    out = subprocess.run(
+        [*command, "--checkpoint", str(checkpoint)], check=True, capture_output=True, text=True
     )
-    import onnxruntime
-    import torch
+    found: dict[str, Any] = json.loads(out.stdout.splitlines()[-1])
+    return found
 
-    return {
-        "processor": model,
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "onnxruntime": onnxruntime.__version__,
-    }
+
+def probed(name: str, checkpoint: Path, size: int) -> dict[str, Any]:
+    start = time.perf_counter()
+    run = runners.open_runner(name, checkpoint)
+    loaded = time.perf_counter() - start
+    run(picture(size))
+    return {"load_seconds": round(loaded, 2), "peak_mb": machine.peak_mb()}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
+    parser.add_argument("--networks", nargs="+", default=["tiny", "large"])
+    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--output", type=Path, default=HERE / "results/colorize.json")
+    parser.add_argument("--output", type=Path, default=HERE / "results/network.json")
     parser.add_argument("--probe", help=argparse.SUPPRESS)
     parser.add_argument("--checkpoint", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.probe:
-        probe(args.probe, args.checkpoint, args.sizes[0])
+        print(json.dumps(probed(args.probe, args.checkpoint, args.sizes[0])))
         return
-    from safetensors.numpy import save_file
-
-    from heliochrome.core.export import export_onnx
-    from reference import weights
-
+    rows: list[dict[str, Any]] = []
+    host = machine.describe("torch", "onnxruntime", "openvino", "spandrel_extra_arches")
     with tempfile.TemporaryDirectory() as folder:
-        checkpoint = Path(folder) / "tiny.safetensors"
-        save_file(weights("tiny"), checkpoint)
-        export_onnx(checkpoint, checkpoint.with_suffix(".onnx"), "stand-in")
-        rows = measure(checkpoint, args.sizes, args.rounds)
-    report = {"machine": machine(), "network": "tiny", "rows": rows}
-    args.output.parent.mkdir(exist_ok=True)
-    args.output.write_text(json.dumps(report, indent=1) + "\n")
-    args.output.with_suffix(".md").write_text(as_table(report))
-
-
-def as_table(report: dict[str, Any]) -> str:
-    """The report as the page that the documentation links to."""
-    host = report["machine"]
-    lines = [
-        f"DDColor {report['network']}, {host['processor']}, {host['cores']} cores, "
-        f"torch {host['torch']}, ONNX Runtime {host['onnxruntime']}. Made by "
-        "`python benchmarks/colorize.py`.",
-        "",
-        "| size | network | seconds | times faster | peak memory (MB) | largest ab difference |",
-        "| ---: | --- | ---: | ---: | ---: | ---: |",
-    ]
-    lines += [
-        f"| {row['size']} | {row['backend']} | {row['seconds']:.2f} | {row['times_faster']:.2f} "
-        f"| {row['peak_mb']} | {row['max_ab_difference']:.1e} |"
-        for row in report["rows"]
-    ]
-    return "\n".join(lines) + "\n"
+        for network in args.networks:
+            checkpoint = runners.prepare(network, Path(folder))
+            rows += measure(network, checkpoint, args.sizes, args.rounds)
+            args.output.write_text(json.dumps({"machine": host, "rows": rows}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -89,6 +89,14 @@ def test_a_folder_keeps_its_names_and_its_originals(tmp_path: Path) -> None:
 def test_settings_reach_the_result(tmp_path: Path) -> None:
     photo = tmp_path / "photo.png"
     Image.fromarray(draw_sample()).resize((240, 180)).save(photo)
+    coloured = tmp_path / "coloured.png"
+    sky = np.zeros((60, 80, 3), np.uint8)
+    sky[:30], sky[30:] = (120, 160, 230), (60, 120, 40)
+    Image.fromarray(sky).save(coloured)
+    strokes = tmp_path / "strokes.png"
+    layer = np.zeros((180, 240, 4), np.uint8)
+    layer[80:100, 100:140] = (220, 30, 30, 255)
+    Image.fromarray(layer).save(strokes)
     variants = {
         "portrait": [],
         "building": ["--preset", "building"],
@@ -97,6 +105,10 @@ def test_settings_reach_the_result(tmp_path: Path) -> None:
         "guide": ["--chroma-guide", "nearest"],
         "reference": ["--reference-mode"],
         "size": ["--size", "320"],
+        "chroma limit": ["--chroma-limit", "5"],
+        "ensemble": ["--size", "512", "--ensemble", "3"],
+        "reference picture": ["--reference", str(coloured), "--reference-amount", "1"],
+        "hints": ["--hints", str(strokes)],
     }
     images = {}
     for name, options in variants.items():
@@ -106,7 +118,7 @@ def test_settings_reach_the_result(tmp_path: Path) -> None:
         record = from_xmp(read_photo(out / photo.name).metadata.xmp or b"")
         assert record is not None
         if name == "reference":
-            assert record.parameters["reference"] is True
+            assert record.parameters["reference_mode"] is True
     pixels = {name: read_photo(tmp_path / name / photo.name).pixels for name in variants}
     assert len({image.tobytes() for image in pixels.values()}) == len(variants)
 

@@ -40,6 +40,11 @@ def test_none_means_the_presets_value() -> None:
         ("chroma_guide", "lanczos"),
         ("edge_sigma", 0),
         ("chroma_limit", 0),
+        ("ensemble", 2),
+        ("ensemble", True),
+        ("ensemble", "3"),
+        ("skin_guard", 1.01),
+        ("reference_amount", -0.01),
     ],
 )
 def test_bad_values_are_named(field: str, value: Any) -> None:
@@ -48,8 +53,8 @@ def test_bad_values_are_named(field: str, value: Any) -> None:
 
 
 def test_parameters_hold_only_what_had_an_effect() -> None:
-    assert Settings.from_preset(PORTRAIT, reference=True).parameters() == {
-        "reference": True,
+    assert Settings.from_preset(PORTRAIT, reference_mode=True).parameters() == {
+        "reference_mode": True,
         "size": PORTRAIT.size,
     }
-    assert "reference" not in Settings.from_preset(PORTRAIT).parameters()
+    assert "reference_mode" not in Settings.from_preset(PORTRAIT).parameters()

@@ -102,6 +102,7 @@ def test_all_nodes_are_found_under_their_permanent_ids() -> None:
         "DDColor-ddcolorize",
         "HeliochromeLoadDDColor",
         "HeliochromeColorize",
+        "HeliochromeBeforeAfter",
         "HeliochromeWarmTonePreview",
         "HeliochromeSavePhoto",
     }

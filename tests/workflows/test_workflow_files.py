@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +75,15 @@ def test_every_default_is_the_presets(name: str) -> None:
     nodes = {node["class_type"]: node["inputs"] for node in read(f"api/{name}.json").values()}
     colorize = nodes["HeliochromeColorize"]
     assert colorize["preset"] == preset.id
-    for setting in ("size", "strength", "saturation", "chroma_guide"):
+    settings = {field.name for field in fields(Preset)} & set(colorize)
+    assert len(settings) == 8
+    for setting in settings:
         assert colorize[setting] == getattr(preset, setting)
     assert colorize["measure_confidence"] is False
     assert preset.chroma_guide in CHROMA_GUIDES
     load = nodes["HeliochromeLoadDDColor"]
-    assert load == {"model": preset.model, "backend": "auto", "device": "auto", "preview": False}
+    automatic = dict.fromkeys(("backend", "device", "precision"), "auto")
+    assert load == {"model": preset.model, **automatic, "preview": False}
     assert preset.model == DEFAULT_MODEL
 
 

@@ -10,10 +10,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..core.backends import AUTO, BACKENDS, DEVICES
+from ..core.backends import AUTO, BACKENDS, DEVICES, PRECISIONS
 from ..core.presets import (
+    AUTO_PRESET,
     CHROMA_GUIDES,
     DEFAULT_PRESET,
+    ENSEMBLES,
     MAX_SIZE,
     MIN_SIZE,
     PRESETS,
@@ -36,7 +38,12 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add = parser.add_argument
     add("photos", nargs="+", type=Path, metavar="PHOTO", help="a photograph, or a folder of them")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="folder for the results")
-    add("--preset", choices=PRESETS, default=DEFAULT_PRESET.id, help="default: %(default)s")
+    add(
+        "--preset",
+        choices=(AUTO_PRESET, *PRESETS),
+        default=DEFAULT_PRESET.id,
+        help="default: %(default)s; auto looks at each photograph and says why",
+    )
     add("--model", metavar="ID", help="model id or weights file; see `heliochrome models list`")
     add(
         "--size",
@@ -47,9 +54,36 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add("--backend", choices=(AUTO, *BACKENDS), default=AUTO, help="default: %(default)s")
     add("--device", choices=DEVICES, default=AUTO, help="default: %(default)s")
+    add("--precision", choices=PRECISIONS, default=AUTO, help="default: %(default)s")
     add("--strength", type=float, metavar="0..1", help="0 is grey, 1 full colour")
     add("--saturation", type=float, metavar="0..3", help="1 leaves the colour as it is")
     add("--chroma-guide", choices=CHROMA_GUIDES, help="how colour follows edges")
+    add(
+        "--chroma-limit",
+        type=float,
+        metavar="1..180",
+        help="chroma (CIE Lab) that no colour exceeds; smaller tames colour patches",
+    )
+    add(
+        "--ensemble",
+        type=int,
+        choices=ENSEMBLES,
+        help="forward passes at as many sizes, whose median is taken: steadier and slower",
+    )
+    add("--skin-guard", type=float, metavar="0..1", help="bring odd skin colours in faces back")
+    add(
+        "--reference",
+        type=Path,
+        metavar="PICTURE",
+        help="a colour picture whose colours are taken over",
+    )
+    add("--reference-amount", type=float, metavar="0..1", help="how far; needs --reference")
+    add(
+        "--hints",
+        type=Path,
+        metavar="PICTURE",
+        help="colours painted over the one photograph: same size, transparent elsewhere",
+    )
     add(
         "--reference-mode",
         action="store_true",
@@ -110,35 +144,49 @@ def run(args: argparse.Namespace) -> int:
     return SOME_FAILED if any(outcome.status == "failed" for outcome in outcomes) else OK
 
 
+# Options that change a preset's value; the attribute is also the field of `Settings`.
+_TUNING: Final = (
+    "size",
+    "strength",
+    "saturation",
+    "chroma_guide",
+    "chroma_limit",
+    "ensemble",
+    "skin_guard",
+    "reference_amount",
+)
+
+
 def _treatment(args: argparse.Namespace) -> Any:
     from ..core.errors import BadSetting, ModelNotFound
     from ..core.loading import open_model
-    from ..core.settings import Settings
+    from ..core.recipe import Recipe
     from ..core.store import ModelStore
     from ..core.treatment import Colorization, WarmTone
 
-    preset = PRESETS[args.preset]
-    tuned = (args.strength, args.saturation, args.chroma_guide)
-    if args.reference_mode and any(value is not None for value in tuned):
+    tuned = {name: getattr(args, name) for name in _TUNING if getattr(args, name) is not None}
+    pictures = [name for name in ("reference", "hints") if getattr(args, name) is not None]
+    given = [f"--{name.replace('_', '-')}" for name in (*tuned, *pictures)]
+    useless = [option for option in given if option != "--size"]
+    if args.reference_mode and useless:
         raise BadSetting(
-            "--reference-mode reproduces the original, so --strength, --saturation and "
-            "--chroma-guide have no effect with it: leave them out."
+            "--reference-mode reproduces the original, so these have no effect with it: "
+            f"{', '.join(useless)}. Leave them out."
         )
-    settings = Settings.from_preset(
-        preset,
-        size=args.size,
-        strength=args.strength,
-        saturation=args.saturation,
-        chroma_guide=args.chroma_guide,
-        reference=args.reference_mode,
-    )
+    if args.reference_mode and args.preset == AUTO_PRESET:
+        raise BadSetting("--reference-mode has no presets to choose from: leave --preset out.")
+    if "reference_amount" in tuned and args.reference is None:
+        raise BadSetting("--reference-amount needs a picture: add --reference PICTURE.")
+    recipe = Recipe(args.preset, {**tuned, "reference_mode": args.reference_mode})
     if args.preview:
-        if args.reference_mode or args.size or any(value is not None for value in tuned):
+        if args.reference_mode or given:
             raise BadSetting("--preview uses no model and no settings: leave the others out.")
         return WarmTone()
+    guidance = _guidance(args)
     store = ModelStore.from_environ()
+    name = args.model or PRESETS.get(args.preset, DEFAULT_PRESET).model
     try:
-        model = open_model(store, args.model or preset.model, args.backend, args.device)
+        model = open_model(store, name, args.backend, args.device, args.precision)
     except ModelNotFound as error:
         here = [status.spec.id for status in store.status() if status.path is not None]
         use = f" Or use one that is here: --model {here[0]}." if here else ""
@@ -146,7 +194,35 @@ def _treatment(args: argparse.Namespace) -> Any:
             f"{error}{use} To see the steps without a model, add --preview: a warm-tone picture "
             "that is not colourisation and is marked so."
         ) from error
-    return Colorization(model, preset.id, settings)
+    if model.choice:
+        complain(f"heliochrome: {model.choice}")
+    return Colorization(model, recipe, guidance)
+
+
+def _guidance(args: argparse.Namespace) -> Any:
+    """The user's pictures, read. Raises BadImage, BadSetting."""
+    from ..core.errors import BadImage, BadSetting
+    from ..core.guidance import Guidance
+    from ..core.hints import Hints
+    from ..core.lab import as_floats
+    from ..core.photo import read_photo
+    from ..core.reference_color import ReferenceColors
+
+    reference = hints = None
+    if args.reference is not None:
+        reference = ReferenceColors.of(read_photo(args.reference.expanduser()).pixels)
+    if args.hints is not None:
+        if len(args.photos) > 1 or args.photos[0].is_dir():
+            raise BadSetting("--hints belong to one photograph: name just that one.")
+        painted = read_photo(args.hints.expanduser())
+        if painted.alpha is None:
+            raise BadImage(
+                f"{args.hints}: hints are painted on a transparent layer, but this picture has no "
+                "transparency. Save the layer as PNG."
+            )
+        cover = as_floats(painted.alpha)
+        hints = Hints(painted.pixels, cover)
+    return Guidance(reference, hints)
 
 
 def _tell(outcome: Any) -> None:

@@ -179,7 +179,7 @@ def _one(
         if not overwrite:
             return _already_there(task)
     photo = read_photo(task.source)
-    treated = treatment.apply(photo.pixels, progress, cancel)
+    treated = treatment.apply(photo.pixels, progress, cancel, out=photo.pixels)
     cancel()
     record = replace(
         treated.provenance,
@@ -189,18 +189,17 @@ def _one(
     try:
         # Still there and not skipped: the empty file that a killed run leaves on some disks.
         replacing = overwrite or os.path.lexists(target)
-        write_photo(target, treated.result.image, photo, record, overwrite=replacing)
+        write_photo(target, treated.image, photo, record, overwrite=replacing)
     except OutputExists:
         if overwrite:
             raise
         return _already_there(task)  # another run was quicker
-    extent = treated.result.network_extent
     return Outcome(
         task.source,
         target,
         "done",
         notices=(*photo.notes, *record.notices),
-        network_extent=None if extent is None else str(extent),
+        network_extent=treated.network_extent,
         provenance=record,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import combinations, islice
+from itertools import combinations
 from typing import Final
 
 import cv2
@@ -14,28 +14,27 @@ from .extent import Extent
 from .lab import FloatArray
 from .presets import ENSEMBLES, MAX_SIZE, MIN_SIZE, SIZE_STEP
 
-# Neighbouring sizes differ by a third of an octave: enough for the network to see
-# other details, near enough to suit the same kind of photograph.
-_RATIO: Final = 2 ** (1 / 3)
+# The smallest pass sees half of the largest: other details, the same kind of photograph.
+_SPAN: Final = 2.0
 # Two predictions this far apart (CIE76 colour difference of ab) count as half agreement.
 _HALF_AGREEMENT: Final = 10.0
 
 
 def ensemble_sizes(size: int, passes: int) -> tuple[int, ...]:
-    """Long sides to run the network at: `size` first, then its neighbours below and above.
+    """Long sides to run the network at: `size` first, which none exceeds, then smaller ones.
 
-    passes: one of ENSEMBLES. The neighbours are multiples of `SIZE_STEP` from MIN_SIZE to MAX_SIZE;
-    where there is none on one side the other side gives more. Raises BadSetting for
-    another number of passes or a size outside the range.
+    passes: one of ENSEMBLES. The others are multiples of `SIZE_STEP`, evenly spaced down to half
+    of `size` or to MIN_SIZE; near MIN_SIZE there is room for fewer than `passes`. Raises
+    BadSetting for another number of passes or a size outside the range.
     """
     if passes not in ENSEMBLES:
         raise BadSetting(f"passes: expected one of {ENSEMBLES}, got {passes}.")
     if not MIN_SIZE <= size <= MAX_SIZE:
         raise BadSetting(f"size: expected {MIN_SIZE} to {MAX_SIZE}, got {size}.")
-    ratios = (ratio for step in range(1, passes) for ratio in (_RATIO**-step, _RATIO**step))
-    around = (round(size * ratio / SIZE_STEP) * SIZE_STEP for ratio in ratios)
-    allowed = (near for near in around if MIN_SIZE <= near <= MAX_SIZE)
-    return (size, *islice(allowed, passes - 1))
+    lowest = max(MIN_SIZE, size / _SPAN)
+    spaced = np.linspace(size, lowest, passes)[1:]
+    others = (round(other / SIZE_STEP) * SIZE_STEP for other in spaced)
+    return tuple(dict.fromkeys((size, *(other for other in others if other < size))))
 
 
 def combine(predictions: Sequence[FloatArray], extent: Extent) -> tuple[FloatArray, FloatArray]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
+
+_FINE: Final = 1000  # steps that one part of a whole is divided into
 
 
 class Progress(Protocol):
@@ -23,3 +25,12 @@ def no_progress(done: int, total: int) -> None:
 
 def never_cancel() -> None:
     """Cancel for work that cannot be stopped."""
+
+
+def part(progress: Progress, start: float, end: float) -> Progress:
+    """The progress of one part of a whole, which lies from `start` to `end` in [0, 1]."""
+
+    def report(done: int, total: int) -> None:
+        progress(round(_FINE * (start + (end - start) * done / total)), _FINE)
+
+    return report

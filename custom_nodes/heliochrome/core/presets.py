@@ -8,7 +8,9 @@ from typing import Final, Literal, get_args
 ChromaGuide = Literal["joint-bilateral", "bicubic", "nearest"]
 CHROMA_GUIDES: Final[tuple[ChromaGuide, ...]] = get_args(ChromaGuide)
 
+AUTO_PRESET: Final = "auto"  # look at the photograph, then take one of PRESETS
 DEFAULT_MODEL: Final = "ddcolor_v2"
+ENSEMBLES: Final = (1, 3, 5)  # forward passes, an odd number so that there is a median
 MIN_SIZE: Final = 256
 MAX_SIZE: Final = 1280
 SIZE_STEP: Final = 32  # the network halves its input five times
@@ -23,7 +25,10 @@ class Preset:
     saturation: chroma factor, 1 leaves it. chroma_guide: how chroma is brought to
     full resolution. edge_sigma: L* difference that counts as an edge for the joint
     bilateral guide; smaller is crisper. chroma_limit: CIE Lab chroma that is never
-    exceeded; it is approached softly.
+    exceeded; it is approached softly. ensemble: forward passes at as many sizes, whose
+    median is taken. skin_guard: 0 (off) to 1, how far improbable skin colours in faces
+    are brought back. reference_amount: 0 to 1, how far the colours of a reference
+    picture are taken over where one is given.
     """
 
     id: str
@@ -35,6 +40,9 @@ class Preset:
     chroma_guide: ChromaGuide
     edge_sigma: float
     chroma_limit: float
+    ensemble: int
+    skin_guard: float
+    reference_amount: float
 
 
 PORTRAIT: Final = Preset(
@@ -47,6 +55,9 @@ PORTRAIT: Final = Preset(
     chroma_guide="joint-bilateral",
     edge_sigma=8.0,
     chroma_limit=80.0,
+    ensemble=1,
+    skin_guard=0.7,
+    reference_amount=0.8,
 )
 BUILDING: Final = Preset(
     id="building",
@@ -58,6 +69,9 @@ BUILDING: Final = Preset(
     chroma_guide="joint-bilateral",
     edge_sigma=4.0,
     chroma_limit=100.0,
+    ensemble=1,
+    skin_guard=0.0,
+    reference_amount=0.8,
 )
 PRESETS: Final = {preset.id: preset for preset in (PORTRAIT, BUILDING)}
 DEFAULT_PRESET: Final = PORTRAIT

@@ -19,10 +19,16 @@ _TONE: Final = np.array([6.0, 16.0], np.float32)
 
 
 def warm_tone(
-    image: ImageArray, progress: Progress = no_progress, cancel: Cancel = never_cancel
+    image: ImageArray,
+    progress: Progress = no_progress,
+    cancel: Cancel = never_cancel,
+    out: ImageArray | None = None,
 ) -> ImageArray:
-    """(..., H, W, 3) sRGB uint8 | uint16 | float32 -> the same, toned like sepia, L* kept."""
-    toned = np.empty(image.shape, image.dtype)
+    """(..., H, W, 3) sRGB uint8 | uint16 | float32 -> the same, toned like sepia, L* kept.
+
+    out: where it goes, contiguous; it may be `image` itself.
+    """
+    toned = np.empty(image.shape, image.dtype) if out is None else out
     flat_in, flat_out = image.reshape(-1, *image.shape[-2:]), toned.reshape(-1, *image.shape[-2:])
 
     def strip(top: int, bottom: int) -> None:

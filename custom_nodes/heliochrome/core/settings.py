@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .errors import BadSetting
-from .presets import CHROMA_GUIDES, MAX_SIZE, MIN_SIZE, ChromaGuide, Preset
+from .presets import CHROMA_GUIDES, ENSEMBLES, MAX_SIZE, MIN_SIZE, ChromaGuide, Preset
 
 
 @dataclass(frozen=True)
 class Settings:
     """Validated on construction; raises BadSetting. Fields as in `presets.Preset`.
 
-    reference: reproduce the original DDColor pipeline (square input, nearest-neighbour
+    reference_mode: reproduce the original DDColor pipeline (square input, nearest-neighbour
     chroma, channels clipped); every field but `size` is then without effect.
     """
 
@@ -24,7 +24,10 @@ class Settings:
     chroma_guide: ChromaGuide
     edge_sigma: float
     chroma_limit: float
-    reference: bool = False
+    ensemble: int
+    skin_guard: float
+    reference_amount: float
+    reference_mode: bool = False
 
     def __post_init__(self) -> None:
         if isinstance(self.size, bool) or not isinstance(self.size, int):
@@ -34,32 +37,25 @@ class Settings:
         _in_range("saturation", self.saturation, 0, 3)
         _in_range("edge_sigma", self.edge_sigma, 0.5, 100)
         _in_range("chroma_limit", self.chroma_limit, 1, 180)
-        if self.chroma_guide not in CHROMA_GUIDES:
-            raise BadSetting(
-                f"chroma_guide must be one of {', '.join(CHROMA_GUIDES)}, "
-                f"got {self.chroma_guide!r}."
-            )
+        _in_range("skin_guard", self.skin_guard, 0, 1)
+        _in_range("reference_amount", self.reference_amount, 0, 1)
+        _one_of("chroma_guide", self.chroma_guide, CHROMA_GUIDES)
+        _one_of("ensemble", self.ensemble, ENSEMBLES)
 
     @classmethod
     def from_preset(cls, preset: Preset, **overrides: Any) -> Settings:
         """The preset's values, with those that are given and not None replaced."""
-        values: dict[str, Any] = {
-            "size": preset.size,
-            "strength": preset.strength,
-            "saturation": preset.saturation,
-            "chroma_guide": preset.chroma_guide,
-            "edge_sigma": preset.edge_sigma,
-            "chroma_limit": preset.chroma_limit,
-        }
+        names = [field.name for field in fields(cls) if hasattr(preset, field.name)]
+        values = {name: getattr(preset, name) for name in names}
         values |= {name: value for name, value in overrides.items() if value is not None}
         return cls(**values)
 
     def parameters(self) -> dict[str, str | int | float | bool]:
         """What provenance records: only what had an effect."""
-        if self.reference:
-            return {"reference": True, "size": self.size}
+        if self.reference_mode:
+            return {"reference_mode": True, "size": self.size}
         found = asdict(self)
-        del found["reference"]
+        del found["reference_mode"]
         return found
 
 
@@ -67,3 +63,9 @@ def _in_range(name: str, value: float, low: float, high: float) -> None:
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
     if not good or not low <= value <= high:
         raise BadSetting(f"{name} must be a number from {low} to {high}, got {value!r}.")
+
+
+def _one_of(name: str, value: object, choices: tuple[object, ...]) -> None:
+    if isinstance(value, bool) or value not in choices:
+        listed = ", ".join(str(choice) for choice in choices)
+        raise BadSetting(f"{name} must be one of {listed}, got {value!r}.")

@@ -103,7 +103,9 @@ def _narrowed(photo: ImageArray, width: int, cancel: Cancel, plan: StripPlan) ->
         rgb = as_floats(photo[top:bottom])
         for y in range(0, len(rgb), 2):
             pair = rgb[[y, min(y + 1, len(rgb) - 1)]]
-            narrow[top + y : min(top + y + 2, bottom)] = cv2.resize(pair, (width, 2))[: len(rgb) - y]
+            narrow[top + y : min(top + y + 2, bottom)] = cv2.resize(pair, (width, 2))[
+                : len(rgb) - y
+            ]
 
     over_strips(Extent.of(photo.shape), strip, cancel=cancel, plan=plan)
     return narrow

@@ -6,22 +6,33 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Protocol
 
+import numpy as np
+
 from .colorize import Colorizer, Result
-from .jobs import Cancel, Progress
-from .lab import ImageArray
+from .guidance import NO_GUIDANCE, Guidance
+from .jobs import Cancel, Progress, part
+from .lab import FloatArray, ImageArray
 from .loading import LoadedModel
+from .memory import FreeMemory, free_bytes
 from .notices import Notice
 from .preview import PREVIEW_LABEL, PREVIEW_SUFFIX, warm_tone
-from .provenance import Provenance
-from .settings import Settings
+from .provenance import Parameter, Provenance
+from .recipe import Recipe
 
 
 @dataclass(frozen=True)
 class Treated:
-    """The picture and how it came about."""
+    """The pictures and how they came about.
 
-    result: Result
+    image: as the input; confidence: (B, H, W) or (H, W) float32 in [0, 1], None when it was
+    not asked for. network_extent: what the network saw of the first one.
+    """
+
+    image: ImageArray
+    notices: tuple[Notice, ...]
     provenance: Provenance
+    confidence: FloatArray | None = None
+    network_extent: str | None = None
 
 
 class Treatment(Protocol):
@@ -30,44 +41,87 @@ class Treatment(Protocol):
     @property
     def name_suffix(self) -> str: ...
 
-    def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
-        """(H, W, 3) or (B, H, W, 3) sRGB -> the same shape and dtype."""
+    def apply(
+        self,
+        image: ImageArray,
+        progress: Progress,
+        cancel: Cancel,
+        out: ImageArray | None = None,
+    ) -> Treated:
+        """(H, W, 3) or (B, H, W, 3) sRGB -> the same shape and dtype, in `out` if it is given.
+
+        `out` may be `image` itself.
+        """
         ...
 
 
 @dataclass(frozen=True)
 class Colorization:
-    """One model with one preset's settings, for any number of photographs."""
+    """One model and one recipe, for any number of photographs."""
 
     model: LoadedModel
-    preset: str
-    settings: Settings
+    recipe: Recipe
+    guidance: Guidance = NO_GUIDANCE
     confidence: bool = False
+    free_memory: FreeMemory = free_bytes
     name_suffix: str = ""
 
-    def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
-        backend = self.model.backend
-        result = Colorizer(backend).colorize(
-            image, self.settings, confidence=self.confidence, progress=progress, cancel=cancel
-        )
+    def apply(
+        self,
+        image: ImageArray,
+        progress: Progress,
+        cancel: Cancel,
+        out: ImageArray | None = None,
+    ) -> Treated:
+        out = np.empty_like(image) if out is None else out
+        photos, targets = (x if x.ndim == 4 else x[None] for x in (image, out))
+        colorizer = Colorizer(self.model.backend, self.free_memory)
+        results: list[Result] = []
+        notices = list(self.model.notices)
+        parameters: dict[str, Parameter] = {}
+        for i, (photo, target) in enumerate(zip(photos, targets, strict=True)):
+            cancel()
+            prepared = self.recipe.prepare(photo)
+            result = colorizer.colorize(
+                photo,
+                prepared.settings,
+                guidance=self.guidance,
+                confidence=self.confidence,
+                out=target,
+                progress=part(progress, i / len(photos), (i + 1) / len(photos)),
+                cancel=cancel,
+            )
+            if not results:
+                parameters = {"preset": prepared.preset, **prepared.settings.parameters()}
+                parameters |= _facts(result)
+            results.append(result)
+            notices += [*prepared.notices, *result.notices]
+        told = _once(notices)
         return Treated(
-            result,
-            Provenance(
-                kind="colorization",
-                model=self.model.name,
-                model_sha256=self.model.sha256,
-                parameters={
-                    "preset": self.preset,
-                    **self.settings.parameters(),
-                    "network_extent": str(result.network_extent),
-                    "backend": backend.name,
-                    "device": backend.device,
-                    # False: no SHA-256 is published for this model, or the file is the user's own
-                    "model_official": self.model.official,
-                },
-                notices=tuple(notice.text for notice in result.notices),
-                when=datetime.now(timezone.utc),
-            ),
+            image=out,
+            notices=told,
+            provenance=self._record(parameters, told),
+            confidence=_stacked(results, single=image.ndim == 3),
+            network_extent=str(results[0].network_extent),
+        )
+
+    def _record(self, parameters: dict[str, Parameter], notices: tuple[Notice, ...]) -> Provenance:
+        backend = self.model.backend
+        return Provenance(
+            kind="colorization",
+            model=self.model.name,
+            model_sha256=self.model.sha256,
+            parameters={
+                **parameters,
+                **self.guidance.parameters(),
+                "backend": backend.name,
+                "device": backend.device,
+                "precision": backend.precision,
+                # False: no SHA-256 is published for this model, or the file is the user's own
+                "model_official": self.model.official,
+            },
+            notices=tuple(notice.text for notice in notices),
+            when=datetime.now(timezone.utc),
         )
 
 
@@ -77,11 +131,18 @@ class WarmTone:
 
     name_suffix: str = PREVIEW_SUFFIX
 
-    def apply(self, image: ImageArray, progress: Progress, cancel: Cancel) -> Treated:
-        toned = warm_tone(image, progress, cancel)
+    def apply(
+        self,
+        image: ImageArray,
+        progress: Progress,
+        cancel: Cancel,
+        out: ImageArray | None = None,
+    ) -> Treated:
+        toned = warm_tone(image, progress, cancel, out)
         notice = Notice("preview", f"Warm-tone {PREVIEW_LABEL}.")
         return Treated(
-            Result(toned, None, (notice,)),
+            toned,
+            (notice,),
             Provenance(
                 kind="preview",
                 model=None,
@@ -91,3 +152,22 @@ class WarmTone:
                 when=datetime.now(timezone.utc),
             ),
         )
+
+
+def _facts(result: Result) -> dict[str, Parameter]:
+    facts: dict[str, Parameter] = {"network_extent": str(result.network_extent)}
+    if result.faces is not None:
+        facts["faces"] = result.faces
+    return facts
+
+
+def _once(notices: list[Notice]) -> tuple[Notice, ...]:
+    """Pictures of a batch mostly have the same to tell."""
+    return tuple({notice.text: notice for notice in notices}.values())
+
+
+def _stacked(results: list[Result], *, single: bool) -> FloatArray | None:
+    maps = [result.confidence for result in results if result.confidence is not None]
+    if not maps:
+        return None
+    return maps[0] if single else np.stack(maps)

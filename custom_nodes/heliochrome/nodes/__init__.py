@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from .before_after import HeliochromeBeforeAfter
 from .colorize import HeliochromeColorize
 from .ddcolorize import DDColorColorize
 from .load import HeliochromeLoadDDColor
@@ -23,6 +24,7 @@ class HeliochromeExtension(ComfyExtension):
             DDColorColorize,
             HeliochromeLoadDDColor,
             HeliochromeColorize,
+            HeliochromeBeforeAfter,
             HeliochromeWarmTonePreview,
             HeliochromeSavePhoto,
         ]

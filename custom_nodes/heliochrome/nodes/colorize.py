@@ -5,10 +5,19 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..core.presets import CHROMA_GUIDES, DEFAULT_PRESET, PRESETS, ChromaGuide
-from ..core.settings import Settings
+from ..core.presets import (
+    AUTO_PRESET,
+    CHROMA_GUIDES,
+    DEFAULT_PRESET,
+    ENSEMBLES,
+    MAX_SIZE,
+    PRESETS,
+    ChromaGuide,
+)
+from ..core.recipe import Recipe
 from ..core.treatment import Treatment, WarmTone
 from .choice import check_choice
+from .guiding import guidance
 from .models import ModelChoice
 from .painting import colorization, paint
 from .schema import ModelSocket, schema
@@ -32,10 +41,11 @@ class HeliochromeColorize(io.ComfyNode):
                 _with_values(
                     io.Combo.Input(
                         "preset",
-                        options=list(PRESETS),
+                        options=[AUTO_PRESET, *PRESETS],
                         default=DEFAULT_PRESET.id,
-                        tooltip="The kind of photograph. Choosing one sets the values below, "
-                        "how crisp colour edges are and how strong a colour may get.",
+                        tooltip="The kind of photograph. Choosing one sets the values below and "
+                        "how crisp colour edges are. auto looks at each photograph, takes one of "
+                        "the others and says why; the values below are then upper bounds.",
                     )
                 ),
                 size_input(),
@@ -68,6 +78,61 @@ class HeliochromeColorize(io.ComfyNode):
                     default=False,
                     tooltip="Also measure how sure the network is of each colour. Takes longer.",
                 ),
+                io.Float.Input(
+                    "chroma_limit",
+                    default=DEFAULT_PRESET.chroma_limit,
+                    min=1.0,
+                    max=180.0,
+                    step=1.0,
+                    optional=True,
+                    tooltip="The chroma (CIE Lab) that no colour exceeds: smaller tames colour "
+                    "patches.",
+                ),
+                io.Int.Input(
+                    "ensemble",
+                    default=DEFAULT_PRESET.ensemble,
+                    min=min(ENSEMBLES),
+                    max=max(ENSEMBLES),
+                    step=2,
+                    optional=True,
+                    tooltip="Forward passes at as many sizes, whose median colour is taken: 3 or 5 "
+                    "are steadier and take as many times longer.",
+                ),
+                io.Float.Input(
+                    "skin_guard",
+                    default=DEFAULT_PRESET.skin_guard,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="Finds faces and brings improbable skin colours back. 0 is off. "
+                    "Brightness never changes.",
+                ),
+                io.Image.Input(
+                    "reference",
+                    optional=True,
+                    tooltip="A colour picture of a similar scene, whose colours are taken over.",
+                ),
+                io.Float.Input(
+                    "reference_amount",
+                    default=DEFAULT_PRESET.reference_amount,
+                    min=0.0,
+                    max=1.0,
+                    step=0.05,
+                    optional=True,
+                    tooltip="How far the colours of the reference are taken over.",
+                ),
+                io.Image.Input(
+                    "hints",
+                    optional=True,
+                    tooltip="Colours that you painted over the photograph; they spread up to its "
+                    "edges. Needs hint_mask.",
+                ),
+                io.Mask.Input(
+                    "hint_mask",
+                    optional=True,
+                    tooltip="Where you painted: 1 on the strokes, 0 elsewhere.",
+                ),
             ],
             outputs=[
                 image_output(),
@@ -84,7 +149,7 @@ class HeliochromeColorize(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, preset: str | None = None) -> bool | str:
-        return check_choice("preset", preset, PRESETS)
+        return check_choice("preset", preset, (AUTO_PRESET, *PRESETS))
 
     @classmethod
     def execute(
@@ -97,27 +162,52 @@ class HeliochromeColorize(io.ComfyNode):
         saturation: float,
         chroma_guide: ChromaGuide,
         measure_confidence: bool,
+        chroma_limit: float | None = None,
+        ensemble: int | None = None,
+        skin_guard: float | None = None,
+        reference: torch.Tensor | None = None,
+        reference_amount: float | None = None,
+        hints: torch.Tensor | None = None,
+        hint_mask: torch.Tensor | None = None,
     ) -> io.NodeOutput:
         if isinstance(ddcolor, WarmTone):
             treatment: Treatment = ddcolor
         else:
-            settings = Settings.from_preset(
-                PRESETS[preset],
-                size=size,
-                strength=strength,
-                saturation=saturation,
-                chroma_guide=chroma_guide,
+            values = {
+                "strength": strength,
+                "saturation": saturation,
+                "chroma_guide": chroma_guide,
+                "ensemble": ensemble,
+                "reference_amount": reference_amount,
+            }
+            bounds = {"size": size, "chroma_limit": chroma_limit, "skin_guard": skin_guard}
+            treatment = colorization(
+                ddcolor,
+                Recipe.of_widgets(preset, values, bounds),
+                guidance(reference, hints, hint_mask),
+                confidence=measure_confidence,
             )
-            treatment = colorization(ddcolor, settings, preset, confidence=measure_confidence)
         painted = paint(image, treatment, cls.hidden.unique_id)
         return io.NodeOutput(painted.image, painted.confidence, painted.provenance)
 
 
 def _with_values(preset: io.Combo.Input) -> io.Combo.Input:
     """Let the browser know what each preset stands for; web/js sets the other widgets from it."""
-    widgets = ("size", "strength", "saturation", "chroma_guide")
-    preset.extra_dict["heliochrome_presets"] = {
-        name: {widget: getattr(values, widget) for widget in widgets}
-        for name, values in PRESETS.items()
+    widgets = (
+        "size",
+        "strength",
+        "saturation",
+        "chroma_guide",
+        "chroma_limit",
+        "ensemble",
+        "skin_guard",
+        "reference_amount",
+    )
+    values = {
+        name: {widget: getattr(preset, widget) for widget in widgets}
+        for name, preset in PRESETS.items()
     }
+    # Upper bounds that bound nothing.
+    values[AUTO_PRESET] = {"size": MAX_SIZE, "chroma_limit": 180.0, "skin_guard": 1.0}
+    preset.extra_dict["heliochrome_presets"] = values
     return preset

@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from comfy_api.latest import io
 
-from ..core.backends import AUTO
 from ..core.presets import DEFAULT_PRESET
-from ..core.settings import Settings
+from ..core.recipe import Recipe
 from ..core.treatment import Treatment, WarmTone
 from .choice import check_choice
 from .models import ModelChoice, choices, find, fingerprint
@@ -62,8 +61,7 @@ class DDColorColorize(io.ComfyNode):
         if preview:
             treatment: Treatment = WarmTone()
         else:
-            choice = ModelChoice(model, find(model), AUTO, AUTO)
-            settings = Settings.from_preset(DEFAULT_PRESET, size=size)
-            treatment = colorization(choice, settings, DEFAULT_PRESET.id)
+            choice = ModelChoice(model, find(model))
+            treatment = colorization(choice, Recipe(DEFAULT_PRESET.id, {"size": size}))
         painted = paint(image, treatment, cls.hidden.unique_id)
         return io.NodeOutput(painted.image, painted.provenance)

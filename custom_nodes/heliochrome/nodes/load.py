@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..core.backends import AUTO, BACKENDS, DEVICES
+from ..core.backends import AUTO, BACKENDS, DEVICES, PRECISIONS
 from ..core.treatment import WarmTone
 from .choice import check_choice
 from .models import ModelChoice, choices, find, fingerprint
@@ -41,6 +41,14 @@ class HeliochromeLoadDDColor(io.ComfyNode):
                     tooltip="Where the network runs. auto follows ComfyUI.",
                 ),
                 preview_input(),
+                io.Combo.Input(
+                    "precision",
+                    options=list(PRECISIONS),
+                    default=AUTO,
+                    optional=True,
+                    tooltip="Of the network's arithmetic. auto is exact on the processor; bf16 and "
+                    "int8 are quicker where the machine has them, and change colours slightly.",
+                ),
             ],
             outputs=[
                 ModelSocket.Output(
@@ -60,9 +68,11 @@ class HeliochromeLoadDDColor(io.ComfyNode):
         return fingerprint(model)
 
     @classmethod
-    def execute(cls, model: str, backend: str, device: str, preview: bool = False) -> io.NodeOutput:
+    def execute(
+        cls, model: str, backend: str, device: str, preview: bool = False, precision: str = AUTO
+    ) -> io.NodeOutput:
         if preview:
             return io.NodeOutput(WarmTone())
-        choice = ModelChoice(model, find(model), backend, device)
+        choice = ModelChoice(model, find(model), backend, device, precision)
         sessions.open(choice)
         return io.NodeOutput(choice)

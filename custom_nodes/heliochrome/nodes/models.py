@@ -9,6 +9,7 @@ from typing import Final
 
 import folder_paths
 
+from ..core.backends import AUTO
 from ..core.errors import ModelNotFound
 from ..core.loading import weights_state
 from ..core.store import ModelStore
@@ -33,8 +34,9 @@ class ModelChoice:
 
     name: str
     path: Path
-    backend: str
-    device: str
+    backend: str = AUTO
+    device: str = AUTO
+    precision: str = AUTO
 
 
 def register_folder() -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from ..core.guidance import NO_GUIDANCE, Guidance
 from ..core.provenance import Provenance
-from ..core.settings import Settings
+from ..core.recipe import Recipe
 from ..core.treatment import Colorization, Treatment
 from .host import cancel, notify, progress_bar
 from .models import ModelChoice
@@ -26,15 +27,14 @@ class Painted:
 
 
 def colorization(
-    choice: ModelChoice, settings: Settings, preset: str, *, confidence: bool = False
+    choice: ModelChoice,
+    recipe: Recipe,
+    guidance: Guidance = NO_GUIDANCE,
+    *,
+    confidence: bool = False,
 ) -> Colorization:
     """The treatment with an open model. Raises ModelNotFound, BadWeights, ChecksumMismatch..."""
-    return Colorization(
-        model=sessions.open_for(choice, settings.size),
-        preset=preset,
-        settings=settings,
-        confidence=confidence,
-    )
+    return Colorization(sessions.open(choice), recipe, guidance, confidence, sessions.free_memory)
 
 
 def paint(image: torch.Tensor, treatment: Treatment, node_id: str | None) -> Painted:
@@ -44,15 +44,14 @@ def paint(image: torch.Tensor, treatment: Treatment, node_id: str | None) -> Pai
     """
     pictures = from_image(image)
     treated = treatment.apply(pictures.color, progress_bar(node_id), cancel)
-    result = treated.result
-    notify(node_id, (*pictures.notices, *result.notices))
+    notify(node_id, (*pictures.notices, *treated.notices))
     provenance = treated.provenance
     noted = (*(notice.text for notice in pictures.notices), *provenance.notices)
-    sure = result.confidence
+    sure = treated.confidence
     if sure is None:
         sure = np.zeros(pictures.color.shape[:3], dtype=np.float32)
     return Painted(
-        image=to_image(Pictures(result.image, pictures.alpha)),
+        image=to_image(Pictures(treated.image, pictures.alpha)),
         confidence=to_mask(sure),
         provenance=replace(provenance, notices=noted),
     )

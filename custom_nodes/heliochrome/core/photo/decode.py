@@ -121,7 +121,8 @@ def _decode_bmp(file: BinaryIO, max_pixels: int) -> Decoded:
     try:
         with Image.open(file, formats=("BMP",)) as image:
             has_alpha = image.mode == "RGBA"
-            values = np.asarray(image.convert("RGBA" if has_alpha else "RGB"))
+            # np.array and not asarray: pixels may be coloured in place
+            values = np.array(image.convert("RGBA" if has_alpha else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise BadImage(f"{_DAMAGED} ({error}). Copy the file again.") from error
     alpha = np.ascontiguousarray(values[..., 3]) if has_alpha else None

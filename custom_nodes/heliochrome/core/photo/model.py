@@ -60,7 +60,7 @@ class Photo:
     """A photograph that has been read. Compared by identity, as it holds arrays.
 
     pixels: (H, W, 3) uint8 or uint16, sRGB-encoded RGB over the whole range of the type,
-    upright (the EXIF orientation has been applied), C-contiguous.
+    upright (the EXIF orientation has been applied), C-contiguous, writable.
     alpha: (H, W) of the same type, 0 is transparent; None where the file has none.
     format: what the output is written as by default. bit_depth: bits per channel of the
     input and so of the output; `pixels` may be wider where a profile was converted.

@@ -22,9 +22,15 @@ function language() {
   return app.extensionManager.setting.get("Comfy.Locale");
 }
 
-function showNotice({ detail: { node_id: nodeId, code, text } }) {
+// "{asked}" in a translation stands for a value of the notice.
+function filled(template, values) {
+  return template.replace(/\{(\w+)\}/g, (name, key) => values?.[key] ?? name);
+}
+
+function showNotice({ detail: { node_id: nodeId, code, text, values } }) {
   const ours = (texts[language()] ?? texts.en)?.heliochrome;
-  const line = ours?.notices?.[code] ?? text;
+  const template = ours?.notices?.[code];
+  const line = template === undefined ? text : filled(template, values);
   const lines = [...(linesByNode.get(nodeId) ?? []), line];
   linesByNode.set(nodeId, lines);
   // The server has put the English text on the node; put the user's language there.
