@@ -17,8 +17,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import machine
 import numpy as np
+
+import machine
 
 HERE = Path(__file__).parent
 SIZES = {"tiny": (256, 512, 1024, 1280), "large": (256, 512, 1280)}

@@ -61,24 +61,52 @@ def _machine() -> Iterator[Finding]:
 
 
 def _backends() -> Iterator[Finding]:
-    from ..core.backends import BACKENDS, install_command, runtime_version, usable_backends
+    from ..core.backends import BACKENDS, able_to, install_command, runtime_version, usable_backends
+    from ..core.errors import HeliochromeError
 
     usable = usable_backends()
     for name in BACKENDS:
         if name in usable:
-            yield Finding(f"backend {name}", "ok", runtime_version(name))
+            try:
+                able = "; ".join(
+                    f"{device} in {', '.join(precisions)}"
+                    for device, precisions in able_to(name).items()
+                )
+            except (HeliochromeError, ImportError, OSError) as error:
+                yield Finding(f"backend {name}", "optional", f"broken: {error}")
+                continue
+            text = f"{runtime_version(name)}, runs on {able or 'nothing here'}"
+            yield Finding(f"backend {name}", "ok" if able else "optional", text)
         else:
             state: State = "optional" if usable else "missing"
             yield Finding(f"backend {name}", state, "not installed", install_command(name))
-    if "torch" not in usable:
-        yield Finding("GPU", "optional", "not looked for without PyTorch")
-        return
-    import torch
+    yield from _measured()
+    yield from _memory()
 
-    if torch.cuda.is_available():
-        yield Finding("GPU", "ok", torch.cuda.get_device_name(0))
-    else:
-        yield Finding("GPU", "optional", "no usable NVIDIA GPU; the processor is used")
+
+def _measured() -> Iterator[Finding]:
+    """What `auto` found on this machine, one line a network and wish."""
+    from ..core.backends.probe_memory import measurements
+    from ..core.loading import cache_of
+    from ..core.store import ModelStore
+
+    for wish, seconds in measurements(cache_of(ModelStore.from_environ())).items():
+        order = sorted(seconds, key=seconds.__getitem__)
+        times = ", ".join(f"{name} {seconds[name]:.2f} s" for name in order)
+        yield Finding("backend auto", "ok", f"{times} ({wish})")
+
+
+def _memory() -> Iterator[Finding]:
+    from ..core.backends.nvidia import gpu_name
+    from ..core.memory import free_bytes, in_words
+
+    gpu = gpu_name()
+    for device, name in (("cpu", "free memory"), ("cuda", f"GPU {gpu}")):
+        if device == "cuda" and gpu is None:
+            yield Finding("GPU", "optional", "no NVIDIA GPU; the processor is used")
+            continue
+        free = free_bytes(device)
+        yield Finding(name, "ok", "not known" if free is None else f"{in_words(free)} free")
 
 
 def _models() -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Runtimes that run the network. Each imports its library only when it is opened."""
 
 from .base import AUTO, DEVICES, PRECISIONS, Backend
-from .installed import BACKENDS, install_command, runtime_version, usable_backends
+from .installed import BACKENDS, able_to, install_command, runtime_version, usable_backends
 from .opening import Opened, open_backend, open_chosen
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "PRECISIONS",
     "Backend",
     "Opened",
+    "able_to",
     "install_command",
     "open_backend",
     "open_chosen",

@@ -97,8 +97,8 @@ def no_room_to_load(weights: Path) -> OutOfMemory:
 
 
 def runtime_failed(name: str, error: Exception) -> BackendUnavailable:
-    """The error of a runtime that broke off; its own first line is kept."""
-    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The error of a runtime that broke off; its own last line, which holds the reason, is kept."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
     return BackendUnavailable(
         f"{name} failed to run the network ({text[:200]}): choose another backend."
     )

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Final
+
+from ..errors import OutOfMemory
+from ..memory import free_bytes, in_words
 
 # name -> the modules that must be there, in the order in which "auto" tries them
 _NEEDS: Final = {
@@ -28,6 +32,7 @@ _PACKAGES: Final = {
     "tensorrt": ("tensorrt-cu13-libs", "tensorrt-cu12-libs"),
 }
 BACKENDS: Final = tuple(_NEEDS)
+_ROOM: Final = 500_000_000  # more than any of the runtimes takes when it is imported
 
 
 def usable_backends() -> list[str]:
@@ -53,5 +58,28 @@ def runtime_version(backend: str) -> str:
 
 
 def backend_module(backend: str) -> Any:
-    """The module of a backend. Raises ImportError or OSError if its runtime is broken."""
+    """The module of a backend. Raises ImportError or OSError if its runtime is broken.
+
+    Raises OutOfMemory where importing it could end the process: C++ libraries abort when they
+    get no memory while they are loaded.
+    """
+    free = free_bytes("cpu")
+    if (
+        free is not None
+        and free < _ROOM
+        and not all(name in sys.modules for name in _NEEDS[backend])
+    ):
+        raise OutOfMemory(
+            f"not enough memory to load {backend}: {in_words(free)} are free, and it needs "
+            f"{in_words(_ROOM)}. Close other programs."
+        )
     return import_module(f".{backend}", __package__)
+
+
+def able_to(backend: str) -> dict[str, tuple[str, ...]]:
+    """Precisions by device that an installed backend offers here; imports its runtime.
+
+    Raises ImportError, OSError, OutOfMemory, BackendUnavailable (the runtime is broken).
+    """
+    module = backend_module(backend)
+    return {device: module.precisions(device) for device in module.devices()}

@@ -26,7 +26,7 @@ class _Need:
 
 _MB: Final = 1_000_000
 _NEEDS: Final = {
-    ("torch", "f32"): _Need((60 * _MB, 180 * _MB), (560, 600)),
+    ("torch", "f32"): _Need((60 * _MB, 310 * _MB), (560, 500)),
     ("onnxruntime", "f32"): _Need((90 * _MB, 90 * _MB), (1000, 1020)),
     # It packs the weights anew for the first picture, beside the ones it read.
     ("openvino", "f32"): _Need((160 * _MB, 520 * _MB), (1000, 1110)),

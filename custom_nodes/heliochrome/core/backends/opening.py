@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
 
 from ..errors import BackendUnavailable, BadSetting, BadWeights, HeliochromeError, OutOfMemory
 from ..notices import Notice
@@ -16,8 +15,6 @@ from .probe import Candidate, Failure, Order, measured_order, open_candidate
 from .probe_memory import forget
 
 _log = logging.getLogger("heliochrome")
-
-REPLACED: Final = "backend-replaced"
 
 
 @dataclass(frozen=True)
@@ -95,7 +92,10 @@ def _open_named(name: str, request: Request) -> Opened:
         opened = open_candidate(candidate, request)
     except OutOfMemory as error:
         _log.warning("%s: %s", candidate, error)
-        others = _open_best(replace(request, device=AUTO, precision=AUTO), without=(candidate,))
+        try:
+            others = _open_best(replace(request, device=AUTO, precision=AUTO), (candidate,))
+        except (BackendUnavailable, OutOfMemory):
+            raise error from None  # about what was asked for; the others are in the log
         return replace(others, notices=(_replaced(candidate, others.backend, error),))
     return Opened(opened, f"{_described(opened)}: asked for.")
 
@@ -159,9 +159,10 @@ def _none_works(request: Request, failures: list[Failure]) -> HeliochromeError:
 
 def _replaced(asked: Candidate, used: Backend, error: Exception) -> Notice:
     return Notice(
-        REPLACED,
+        "backend-replaced",
         f"The network did not fit into the memory of {asked}, so it runs on {_described(used)} "
         f"instead ({error})",
+        {"asked": str(asked), "used": _described(used)},
     )
 
 

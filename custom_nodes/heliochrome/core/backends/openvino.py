@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 import openvino as ov
@@ -36,20 +36,24 @@ class OpenVinoBackend:
     name = "openvino"
     device = "cpu"
 
-    def __init__(self, model: ov.CompiledModel, exported: Exported, precision: str) -> None:
+    def __init__(self, request: Request, exported: Exported, precision: str) -> None:
         self.precision = precision
         self.source_sha256 = exported.source_sha256
         self.weight_bytes = exported.path.stat().st_size
         self._f32_bytes = self.weight_bytes * (4 if precision == "int8" else 1)
         self._last: Extent | None = None  # whose activations are still held
-        self._model: ov.CompiledModel | None = model
+        self._compile = partial(_compiled, request, exported, precision)
+        self._model: ov.CompiledModel | None = self._compile()
+        self._closed = False
 
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
         return one_by_one(self._predict, gray_rgb)
 
     def _predict(self, gray_rgb: FloatArray) -> FloatArray:
-        if self._model is None:
+        if self._closed:
             raise RuntimeError("this backend was closed")
+        if self._model is None:
+            self._model = self._compile()
         extent = Extent(gray_rgb.shape[3], gray_rgb.shape[2])
         try:
             if extent != self._last:  # another size would be held beside this one's
@@ -58,8 +62,8 @@ class OpenVinoBackend:
             found: FloatArray = self._model({0: gray_rgb})[0].copy()
         except (MemoryError, RuntimeError) as error:
             if _is_out_of_memory(error):
-                self._last = None
-                self._model.release_memory()
+                # What it has packed and compiled so far would be missed by a smaller picture.
+                self._last = self._model = None
                 raise out_of_memory(gray_rgb) from error
             raise runtime_failed("OpenVINO", error) from error
         return found
@@ -71,7 +75,7 @@ class OpenVinoBackend:
         return activation_bytes(self.name, self.precision, self._f32_bytes, extent)
 
     def close(self) -> None:
-        self._model = None
+        self._closed, self._model = True, None
 
 
 def devices() -> tuple[str, ...]:
@@ -79,8 +83,14 @@ def devices() -> tuple[str, ...]:
 
 
 def precisions(device: str) -> tuple[str, ...]:
-    """bf16 only where the processor computes in it: elsewhere it would be emulated, and slow."""
-    able = _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    """bf16 only where the processor computes in it: elsewhere it would be emulated, and slow.
+
+    Raises BackendUnavailable if OpenVINO's own plugin cannot be loaded.
+    """
+    try:
+        able = _core().get_property(_DEVICE, "OPTIMIZATION_CAPABILITIES")
+    except RuntimeError as error:
+        raise runtime_failed("OpenVINO", error) from error
     return ("f32", "bf16", "int8") if "BF16" in able else ("f32", "int8")
 
 
@@ -96,6 +106,11 @@ def load(request: Request) -> OpenVinoBackend:
     exported = find_exported(request, "OpenVINO")
     precision = "int8" if exported.precision == "int8" else request.precision
     precision = agreed_precision("openvino", "cpu", precision, precisions("cpu"))
+    return OpenVinoBackend(request, exported, precision)
+
+
+def _compiled(request: Request, exported: Exported, precision: str) -> ov.CompiledModel:
+    """Raises BadWeights, OutOfMemory, BackendUnavailable."""
     try:
         network = _core().read_model(str(exported.path))
     except (MemoryError, RuntimeError) as error:
@@ -116,7 +131,7 @@ def load(request: Request) -> OpenVinoBackend:
         if _is_out_of_memory(error):
             raise no_room_to_load(request.weights) from error
         raise runtime_failed("OpenVINO", error) from error
-    return OpenVinoBackend(model, exported, precision)
+    return model
 
 
 def _options(request: Request, precision: str) -> dict[str, Any]:
@@ -141,4 +156,4 @@ def _core() -> ov.Core:
 def _is_out_of_memory(error: Exception) -> bool:
     """OpenVINO reports a full memory as a RuntimeError with the C++ exception's name."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or "bad_alloc" in text or "allocate" in text
+    return isinstance(error, MemoryError) or "alloc" in text

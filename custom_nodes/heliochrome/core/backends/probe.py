@@ -14,7 +14,7 @@ from ..errors import BackendUnavailable, HeliochromeError
 from ..presets import MIN_SIZE
 from ..weights_file import ONNX_SUFFIX
 from .base import AUTO, Backend, Request
-from .installed import backend_module, usable_backends
+from .installed import able_to, backend_module, usable_backends
 from .probe_memory import machine_key, recall, remember
 
 _log = logging.getLogger("heliochrome")
@@ -118,18 +118,15 @@ def _candidates(request: Request) -> tuple[list[Candidate], list[Failure]]:
     failures: list[Failure] = []
     for name in usable_backends():
         try:
-            module = backend_module(name)
-            able = module.devices()
-        except (ImportError, OSError) as error:
-            _log.warning("backend %s is broken and passed over: %s", name, error)
-            failures.append(Failure(Candidate(name, request.device), error))
-            continue
-        found += [
-            Candidate(name, device)
-            for device in able
-            if request.device in (AUTO, device)
-            and request.precision in (AUTO, *module.precisions(device))
-        ]
+            found += [
+                Candidate(name, device)
+                for device, precisions in able_to(name).items()
+                if request.device in (AUTO, device) and request.precision in (AUTO, *precisions)
+            ]
+        except (HeliochromeError, ImportError, OSError) as error:
+            _log.warning("backend %s is passed over: %s", name, error)
+            device = "cpu" if request.device == AUTO else request.device
+            failures.append(Failure(Candidate(name, device), error))
     return found, failures
 
 

@@ -63,6 +63,16 @@ def forget(cache: Path | None, key: str) -> None:
     remember(cache, key, {})
 
 
+def measurements(cache: Path) -> dict[str, dict[str, float]]:
+    """Everything measured on this machine as it is now: seconds by candidate, by wish."""
+    machine = machine_key()
+    return {
+        key.removeprefix(machine).lstrip(" |"): entry
+        for key, entry in read_json(cache / FILE_NAME).items()
+        if key.startswith(machine) and entry and _is_sound(entry)
+    }
+
+
 def _is_sound(entry: Any) -> bool:
     return isinstance(entry, dict) and all(
         isinstance(name, str) and isinstance(seconds, float) and seconds > 0

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import torch
 
 from ...arch import FoldedDDColor
-from ..errors import BackendUnavailable
+from ..errors import BackendUnavailable, BadWeights
 from ..extent import Extent
 from ..lab import FloatArray
 from ..weights import load_network
 from .base import Request, agreed_precision, no_room_to_load, out_of_memory
 from .cuda_graphs import GraphedNetwork
 from .memory_table import activation_bytes
+
+# The last is oneDNN's, which has no room for a kernel.
+_MEMORY_MARKS: Final = (
+    "can't allocate memory",
+    "cannot allocate memory",
+    "could not create a primitive",
+)
 
 
 class TorchBackend:
@@ -85,13 +94,14 @@ def load(request: Request) -> TorchBackend:
     precision = agreed_precision("torch", device, request.precision, precisions(device))
     try:
         return TorchBackend(FoldedDDColor(load_network(request.weights)), device, precision)
-    except (MemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+    except (MemoryError, RuntimeError, BadWeights) as error:
+        # A checkpoint that cannot be mapped into memory reads like a damaged one.
+        if not any(e is not None and _is_out_of_memory(e) for e in (error, error.__cause__)):
             raise
         raise no_room_to_load(request.weights) from error
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     """PyTorch reports a full CPU as a plain RuntimeError."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or "can't allocate memory" in str(error)
+    return known or any(mark in str(error).lower() for mark in _MEMORY_MARKS)
