@@ -136,7 +136,10 @@ PROGRAM = """
 import importlib.util, logging, sys
 folder = sys.argv[1]
 spec = importlib.util.spec_from_file_location(
-    folder.replace(".", "_x_"), folder + "/__init__.py", submodule_search_locations=[folder])
+    sys.argv[2] or folder.replace(".", "_x_"),
+    folder + "/__init__.py",
+    submodule_search_locations=[folder],
+)
 pack = importlib.util.module_from_spec(spec)
 sys.modules[spec.name] = pack
 spec.loader.exec_module(pack)
@@ -148,13 +151,13 @@ print("L* 50 is", round(float(lab.grey(np.array([50], np.float32))[0]) * 255, 2)
 SAID = "L* 50 is 118.9"
 
 
-def run(package: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def run(package: Path, name: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """A bare process: no HOME and no variables but these."""
     environment = {"PYTHONDONTWRITEBYTECODE": "1", "NUMBA_DEBUG_CACHE": "1", **environment}
     if "SYSTEMROOT" in os.environ:
         environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
     return subprocess.run(
-        [sys.executable, "-c", PROGRAM, str(package)],
+        [sys.executable, "-c", PROGRAM, str(package), name],
         env=environment,
         capture_output=True,
         text=True,
@@ -186,6 +189,13 @@ def test_a_second_process_does_not_compile_again(package: Path) -> None:
     assert "data saved" in first.stdout and "data loaded" not in first.stdout
     assert "data loaded" in second.stdout and "data saved" not in second.stdout
     assert SAID in first.stdout and SAID in second.stdout
+
+
+def test_the_command_line_and_a_host_keep_machine_code_apart(package: Path) -> None:
+    by_path, by_name = run(package), run(package, name="heliochrome")
+    assert by_path.returncode == by_name.returncode == 0, by_path.stderr + by_name.stderr
+    assert SAID in by_path.stdout and SAID in by_name.stdout
+    assert "data loaded" not in by_name.stdout
 
 
 @pytest.mark.parametrize("kind", ["nbi", "nbc"])

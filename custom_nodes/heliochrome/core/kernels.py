@@ -13,6 +13,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from functools import partial, wraps
+from hashlib import sha256
 from typing import Any, Final
 
 import numpy as np
@@ -83,6 +84,9 @@ _BITS, _BIAS, _LEAST = _f(2**23), _f(127), _f(-126)
 _HALF_PER_LN2: Final = _f(0.5 / np.log(2))
 
 _compile: Final = partial(njit, nogil=True, error_model="numpy")
+# What numba keeps names the module it was made in, its file names only the last part of that:
+# ComfyUI, which imports the pack by path, and the command line must not read each other's.
+_OWN: Final = sha256(__name__.encode()).hexdigest()[:8]
 _Function = Callable[..., Any]
 
 
@@ -98,6 +102,7 @@ def _entry(function: _Function) -> _Function:
     That is beside this file, else in the user's cache folder, else nowhere. What is kept can
     be damaged, and keeping it can meet a full disk: then it is compiled for this process.
     """
+    function.__qualname__ += f"_{_OWN}"
     try:
         cached = _compile(cache=True)(function)
     except RuntimeError:  # numba found no folder
