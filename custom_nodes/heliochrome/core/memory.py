@@ -10,11 +10,15 @@ import gc
 import logging
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
+import cv2
+
 from .cgroups import CGROUPS, PROC, groups_of, read_text
+from .errors import OutOfMemory
 
 _log = logging.getLogger("heliochrome")
 
@@ -47,6 +51,22 @@ def free_bytes(
         return found
     gc.collect()
     return _free_now(device, proc, cgroups)
+
+
+@contextmanager
+def memory_errors(doing: str) -> Iterator[None]:
+    """Turn NumPy's and OpenCV's own errors of a full memory into OutOfMemory.
+
+    doing: what there was no memory for, for the message.
+    """
+    try:
+        yield
+    except (MemoryError, cv2.error) as error:
+        if isinstance(error, cv2.error) and error.code != cv2.Error.StsNoMem:
+            raise
+        raise OutOfMemory(
+            f"not enough memory to {doing}: close other programs, or scale the photograph down."
+        ) from error
 
 
 def in_words(amount: int) -> str:

@@ -12,7 +12,7 @@ from .backends.base import Backend
 from .budget import bytes_needed, largest_size, sizes
 from .errors import OutOfMemory
 from .extent import Extent
-from .memory import FreeMemory, free_bytes, in_words
+from .memory import FreeMemory, free_bytes, in_words, memory_errors
 from .notices import Notice
 from .presets import SIZE_STEP
 
@@ -43,9 +43,9 @@ def predict_at_largest(
     """Run at the asked long side, or at the largest one below it that memory allows.
 
     photo: gives the aspect. Sizes for which memory is known to be short are not tried, but
-    the smallest always is. When `run` raises OutOfMemory or MemoryError, what it held is
-    freed and the next smaller size is tried. Raises OutOfMemory after the smallest, and
-    whatever else `run` raises.
+    the smallest always is. When `run` raises OutOfMemory (or NumPy or OpenCV their own error
+    of it), what it held is freed and the next smaller size is tried. Raises OutOfMemory after
+    the smallest, and whatever else `run` raises.
     """
     ladder, why = sizes(asked), _Why()
     while True:
@@ -57,8 +57,9 @@ def predict_at_largest(
             why = why.short(ladder[0], wanted, free)
         extent = photo.fit(size, SIZE_STEP)
         try:
-            value = run(extent)
-        except (OutOfMemory, MemoryError) as error:
+            with memory_errors(f"run the network at {extent}"):
+                value = run(extent)
+        except OutOfMemory as error:
             why = why.ran_out(size, str(error))
         else:
             return Sized(value, size, None if size == asked else why.notice(asked, size))
@@ -83,7 +84,7 @@ class _Why:
         return self if self.needed else replace(self, needed=needed, free=free)
 
     def ran_out(self, size: int, text: str) -> _Why:
-        _log.info("memory ran out at size %d: %s", size, text or "MemoryError")
+        _log.info("memory ran out at size %d: %s", size, text)
         return replace(self, failed=size)
 
     def notice(self, asked: int, used: int) -> Notice:
