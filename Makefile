@@ -22,7 +22,7 @@ $(BIN)/.run: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -e ".[torch]"
+	$(BIN)/python -m pip install --quiet -e ".[torch,openvino]"
 	touch $@
 
 $(BIN)/.test: $(BIN)/.run
@@ -57,7 +57,10 @@ test-all: lint
 	$(BIN)/python -m pytest
 
 bench: $(BIN)/.test
-	$(BIN)/python benchmarks/colorize.py
+	$(BIN)/python -m pip install --quiet -e ".[bench]"
+	$(BIN)/python benchmarks/network.py
+	$(BIN)/python benchmarks/draw.py
+	$(BIN)/python benchmarks/pipeline.py
 
 clean:
 	rm -rf $(VENV) $(OUT)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from graphs import NAMES, workflow
+from results import provenance_in, saved
 from running_host import Graph, RunningHost
 
 import micro
 from heliochrome.core.export import export_onnx
 from hungry import make_hungry
-from results import provenance_in, saved
 
 pytestmark = pytest.mark.comfyui
 

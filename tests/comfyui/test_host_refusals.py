@@ -87,7 +87,7 @@ def test_unknown_preset_is_refused_with_the_known_ones(host: RunningHost, photo:
     with pytest.raises(Refused) as refused:
         host.run(graph)
     (error,) = refused.value.answer["node_errors"]["3"]["errors"]
-    assert "preset must be one of portrait, building, got 'landscape'" in error["details"]
+    assert "preset must be one of auto, portrait, building, got 'landscape'" in error["details"]
 
 
 def test_a_linked_bad_size_stops_with_our_message(host: RunningHost, photo: Path) -> None:

@@ -87,10 +87,9 @@ def _backends() -> Iterator[Finding]:
 def _measured() -> Iterator[Finding]:
     """What `auto` found on this machine, one line a network and wish."""
     from ..core.backends.probe_memory import measurements
-    from ..core.loading import cache_of
     from ..core.store import ModelStore
 
-    for wish, seconds in measurements(cache_of(ModelStore.from_environ())).items():
+    for wish, seconds in measurements(ModelStore.from_environ().cache).items():
         order = sorted(seconds, key=seconds.__getitem__)
         times = ", ".join(f"{name} {seconds[name]:.2f} s" for name in order)
         yield Finding("backend auto", "ok", f"{times} ({wish})")

@@ -34,7 +34,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: argparse.Namespace) -> int:
     from ..core.errors import BadSetting
     from ..core.export import INT8_SUFFIX
-    from ..core.loading import cache_of
     from ..core.quantize import quantize
     from ..core.store import ModelStore
     from ..core.weights_file import refuse_impostor
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
         [photo.expanduser() for photo in args.photos],
         target,
         sha256=store.sha256(weights),
-        cache=cache_of(store),
+        cache=store.cache,
         size=args.size,
         overwrite=args.overwrite,
     )

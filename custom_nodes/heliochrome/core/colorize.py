@@ -14,7 +14,7 @@ from .extent import Extent
 from .guidance import NO_GUIDANCE, Guidance
 from .jobs import Cancel, Progress, never_cancel, no_progress, part
 from .lab import FloatArray, ImageArray, full_scale
-from .memory import FreeMemory, free_bytes
+from .memory import FreeMemory, free_bytes, memory_errors
 from .merge import paint, paint_reference
 from .notices import Notice
 from .palette import compose
@@ -27,6 +27,7 @@ _SPARSE: Final = 8  # every 8th row and column tells whether a photograph has co
 _COLOURED: Final = 0.02  # mean difference between channels; JPEG noise on grey stays below
 _FORWARD_SHARE: Final = 0.8  # of the time a photograph takes, for the progress bar
 _SQUARE: Final = Extent(1, 1)
+_COLOURING: Final = "colour the photograph"
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,8 @@ class Colorizer:
             paint_reference(image, found.ab, out, cancel=cancel, progress=painting)
         else:
             cancel()
-            palette = compose(found.ab, found.light, settings, guidance)
+            with memory_errors(_COLOURING):
+                palette = compose(found.ab, found.light, settings, guidance)
             faces = palette.faces
             paint(
                 image,
@@ -116,11 +118,13 @@ class Colorizer:
                 progress=painting,
             )
         told = (sized.notice or _snapped(settings.size, found.network), had_colour)
+        with memory_errors(_COLOURING):
+            sure = _enlarged(found.confidence, Extent.of(image.shape))
         return Result(
             image=out,
             network_extent=found.network,
             notices=tuple(notice for notice in told if notice is not None),
-            confidence=_enlarged(found.confidence, Extent.of(image.shape)),
+            confidence=sure,
             faces=faces,
         )
 

@@ -57,7 +57,7 @@ def open_model(
             )
         name, sha256, official = path.name, store.sha256(path), False
     opened = open_chosen(
-        path, backend, device, precision=precision, sha256=sha256, cache=cache_of(store)
+        path, backend, device, precision=precision, sha256=sha256, cache=store.cache
     )
     return LoadedModel(name, path, sha256, official, opened.backend, opened.choice, opened.notices)
 
@@ -70,8 +70,3 @@ def weights_state(path: Path) -> tuple[tuple[int, int], ...]:
     files = [path, path.with_suffix(ONNX_SUFFIX), path.with_suffix(INT8_SUFFIX)]
     states = [file.stat() for file in files if file == path or file.is_file()]
     return tuple((state.st_size, state.st_mtime_ns) for state in states)
-
-
-def cache_of(store: ModelStore) -> Path:
-    """The folder for what can be made again: exports, compiled networks, measurements."""
-    return store.folders[-1].parent  # `ModelStore` looks last in its cache's folder `models`

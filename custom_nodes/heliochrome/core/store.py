@@ -51,7 +51,8 @@ class ModelStore:
     """Looks in `folders`, then in `cache`/models.
 
     Folders may be read-only: nothing is written there, and downloads and imports go to the
-    first folder that can be written.
+    first folder that can be written. `cache` also holds what can be made again: exports,
+    compiled networks, measurements.
     """
 
     def __init__(
@@ -62,6 +63,7 @@ class ModelStore:
         catalog: Catalog | None = None,
     ) -> None:
         self.folders: tuple[Path, ...] = (*folders, cache / "models")
+        self.cache = cache
         self.settings = settings
         self.catalog = catalog or load_catalog()
         self._ledger = Ledger(cache)

@@ -155,9 +155,16 @@ def open_session(
     return session
 
 
+_OUT_OF_MEMORY: Final = (
+    "alloc",
+    "out of memory",
+    "cuda failure 2:",
+    # a bad_alloc of C++ that another library in the process (seen in ComfyUI 0.33) had compiled
+    "encountered unknown exception in run()",
+)
+
+
 def is_out_of_memory(error: Exception) -> bool:
     """ONNX Runtime reports a full memory as one of its general errors."""
     text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        mark in text for mark in ("alloc", "out of memory", "cuda failure 2:")
-    )
+    return isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY)

@@ -104,7 +104,8 @@ def measured_order(request: Request, without: Sequence[Candidate] = ()) -> Order
 def _key(request: Request) -> str:
     """The network goes by the size of its weights: speed hangs on its shape, not its values."""
     kind = "onnx" if request.weights.suffix.lower() == ONNX_SUFFIX else "checkpoint"
-    network = f"{request.weights.stat().st_size:.1e} bytes of weights ({kind})"
+    megabytes = round(request.weights.stat().st_size / 1e6, -1)
+    network = f"{kind} of {megabytes:.0f} MB"
     return machine_key(network, f"device {request.device}", f"precision {request.precision}")
 
 

@@ -1,7 +1,7 @@
 """The network on our runtimes against its peers: seconds, share of the processor's peak, memory.
 
-    python benchmarks/colorize.py                      # tiny and large, 256 512 960 1280: ~45 min
-    python benchmarks/colorize.py --networks tiny --sizes 512 --rounds 3
+    python benchmarks/network.py                      # tiny and large, 256 512 960 1280: ~45 min
+    python benchmarks/network.py --networks tiny --sizes 512 --rounds 3
 
 All runners of one network and size take turns in one process, so that a busy machine slows
 them alike; a row is the median of its rounds, and what is compared is the ratio to the network
