@@ -24,9 +24,10 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command. Exit codes: 2 for wrong use or an error, 130 for Ctrl-C, and 1 where
     nobody reads the output any more (`heliochrome models list | head -1`)."""
-    from .output import accept_any_text, discard_the_rest
+    from .output import accept_any_text, discard_the_rest, tell_what_goes_on
 
     accept_any_text()
+    tell_what_goes_on()
     try:
         return _run(argv)
     except BrokenPipeError:

@@ -194,8 +194,6 @@ def _treatment(args: argparse.Namespace) -> Any:
             f"{error}{use} To see the steps without a model, add --preview: a warm-tone picture "
             "that is not colourisation and is marked so."
         ) from error
-    if model.choice:
-        complain(f"heliochrome: {model.choice}")
     return Colorization(model, recipe, guidance)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import os
 import sys
 
@@ -17,6 +18,21 @@ def complain(text: str) -> None:
     """Write an error or a warning to stderr."""
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
+
+
+class _Complaining(logging.Handler):
+    """What the core logs, on stderr as it is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        complain(f"heliochrome: {record.getMessage()}")
+
+
+def tell_what_goes_on() -> None:
+    """Show the core's log from INFO on: exporting and measuring take a while and must be seen."""
+    log = logging.getLogger("heliochrome")
+    if not any(isinstance(handler, _Complaining) for handler in log.handlers):
+        log.addHandler(_Complaining(logging.INFO))
+        log.setLevel(logging.INFO)
 
 
 def accept_any_text() -> None:

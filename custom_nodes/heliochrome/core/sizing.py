@@ -80,11 +80,11 @@ class _Why:
     failed: int | None = None  # the last size at which memory ran out
 
     def short(self, size: int, needed: int, free: int) -> _Why:
-        _log.info("size %d needs %s, %s is free", size, in_words(needed), in_words(free))
+        _log.debug("size %d needs %s, %s is free", size, in_words(needed), in_words(free))
         return self if self.needed else replace(self, needed=needed, free=free)
 
     def ran_out(self, size: int, text: str) -> _Why:
-        _log.info("memory ran out at size %d: %s", size, text)
+        _log.debug("memory ran out at size %d: %s", size, text)
         return replace(self, failed=size)
 
     def notice(self, asked: int, used: int) -> Notice:
