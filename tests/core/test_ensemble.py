@@ -16,8 +16,9 @@ from heliochrome.core.presets import ENSEMBLES, MAX_SIZE, MIN_SIZE, SIZE_STEP
         (512, 3, (512, 384, 256)),
         (512, 5, (512, 448, 384, 320, 256)),
         (256, 3, (256,)),
-        (288, 5, (288, 256)),
+        (288, 5, (288,)),
         (320, 5, (320, 288, 256)),
+        (352, 5, (352, 320, 288)),
         (1280, 3, (1280, 960, 640)),
         (1280, 5, (1280, 1120, 960, 800, 640)),
     ],
@@ -32,6 +33,7 @@ def test_sizes_are_different_and_in_range(passes):
         sizes = ensemble_sizes(size, passes)
         assert sizes[0] == max(sizes) == size and len(set(sizes)) == len(sizes)
         assert len(sizes) == passes or size < 512
+        assert len(sizes) % 2 == 1
         assert all(MIN_SIZE <= other <= MAX_SIZE for other in sizes)
         assert all(other % SIZE_STEP == 0 for other in sizes[1:])
 

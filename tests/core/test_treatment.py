@@ -93,6 +93,29 @@ def test_auto_says_what_it_chose_and_keeps_to_the_bounds(model: LoadedModel) -> 
     assert treated.provenance.notices == (notice.text,)
 
 
+def test_a_batch_says_what_differs_in_it(model: LoadedModel) -> None:
+    building = np.full((300, 400, 3), 230, np.uint8)
+    building[:, ::40] = building[:, 1::40] = building[:, 2::40] = 20
+    batch = np.stack([np.full_like(building, 128), building])
+    treated = treat(model, batch, Recipe.of_widgets(AUTO_PRESET, {}, {"size": 256}))
+    assert {notice.code for notice in treated.notices} == {
+        "preset-chosen-uprights",
+        "preset-chosen-nothing",
+    }
+    assert treated.provenance.parameters["preset"] == "differs within the batch"
+    assert treated.provenance.parameters["size"] == 256
+
+
+@pytest.mark.parametrize(("size", "ran"), [(256, 1), (352, 3), (512, 5)])
+def test_an_ensemble_without_room_is_told_and_recorded(
+    model: LoadedModel, size: int, ran: int
+) -> None:
+    treated = treat(model, photo(), Recipe("portrait", {"size": size, "ensemble": 5}))
+    assert treated.provenance.parameters["ensemble"] == ran
+    codes = [notice.code for notice in treated.notices]
+    assert codes == ([] if ran == 5 else ["ensemble-reduced"])
+
+
 @pytest.mark.parametrize("preset", [PORTRAIT, BUILDING], ids=lambda preset: preset.id)
 def test_a_named_preset_gives_its_values(preset: Any) -> None:
     prepared = Recipe.of_widgets(preset.id, {"strength": None}, {"size": 320}).prepare(photo())

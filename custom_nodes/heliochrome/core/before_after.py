@@ -9,6 +9,7 @@ import numpy as np
 from .errors import BadImage
 from .extent import Extent
 from .lab import ImageArray, full_scale
+from .pixels import require_rgb
 
 _STACKED: Final = 16 / 9  # wider pictures than a screen go one above the other
 _GAP: Final = 1 / 200  # of the long side of one picture
@@ -22,12 +23,8 @@ def side_by_side(before: ImageArray, after: ImageArray) -> ImageArray:
     uint8 | uint16 | float32 in [0, 1]. Returns one picture for each pair, same dtype, every
     pixel unchanged, with a mid-grey gap between the two. Raises BadImage.
     """
-    good = before.ndim in (3, 4) and before.shape[-1] == 3 and before.size > 0
-    if not good or before.dtype not in (np.uint8, np.uint16, np.float32):
-        raise BadImage(
-            "before and after: expected RGB pixels of shape (H, W, 3) or (B, H, W, 3), uint8, "
-            f"uint16 or float32; got shape {before.shape}, {before.dtype}."
-        )
+    require_rgb(before, "before", batches=True)
+    require_rgb(after, "after", batches=True)
     if before.shape != after.shape or before.dtype != after.dtype:
         raise BadImage(
             "before and after: expected two pictures of one size and depth; got "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,38 +10,39 @@ import cv2
 import numpy as np
 
 from .backends.base import Backend
-from .errors import BadImage, OutOfMemory
 from .extent import Extent
+from .faces import Face
 from .guidance import NO_GUIDANCE, Guidance
 from .jobs import Cancel, Progress, never_cancel, no_progress, part
-from .lab import FloatArray, ImageArray, full_scale
+from .lab import FloatArray, ImageArray, as_floats
 from .memory import FreeMemory, free_bytes, memory_errors
 from .merge import paint, paint_reference
 from .notices import Notice
 from .palette import compose
+from .pixels import require_rgb
 from .prediction import Prediction, Predictor
 from .presets import SIZE_STEP
 from .settings import Settings
-from .sizing import predict_at_largest
+from .sizing import Sized, predict_at_largest
 
 _SPARSE: Final = 8  # every 8th row and column tells whether a photograph has colour
 _COLOURED: Final = 0.02  # mean difference between channels; JPEG noise on grey stays below
 _FORWARD_SHARE: Final = 0.8  # of the time a photograph takes, for the progress bar
 _SQUARE: Final = Extent(1, 1)
-_COLOURING: Final = "colour the photograph"
 
 
 @dataclass(frozen=True)
 class Result:
     """image: same shape and dtype as the input, sRGB.
 
-    network_extent: what the network saw; None when no network was used.
+    network_extent: what the network saw, the largest of `passes` sizes.
     confidence: float32 in [0, 1], as the image without its channels; None when it was not
     asked for. faces: how many the skin guard looked after; None when it was off.
     """
 
     image: ImageArray
-    network_extent: Extent | None
+    network_extent: Extent
+    passes: int
     notices: tuple[Notice, ...] = ()
     confidence: FloatArray | None = None
     faces: int | None = None
@@ -62,6 +64,7 @@ class Colorizer:
         settings: Settings,
         *,
         guidance: Guidance = NO_GUIDANCE,
+        faces: Sequence[Face] | None = None,
         confidence: bool = False,
         out: ImageArray | None = None,
         progress: Progress = no_progress,
@@ -70,14 +73,60 @@ class Colorizer:
         """Colour one photograph.
 
         image: (H, W, 3) sRGB RGB, uint8 | uint16 | float32 in [0, 1]. confidence: also measure
-        how far the network agrees with itself. out: where the result goes, of the same shape and
+        how far the network agrees with itself. faces: for the skin guard, where they are known
+        already; None looks for them. out: where the result goes, of the same shape and
         type; it may be `image` itself, which saves its memory. Where memory does not allow the
         size of the settings a smaller one is used, and a notice says so. Raises BadImage for
         another shape, dtype or NaN, BadWeights if the network gives NaN, OutOfMemory, and
         whatever `cancel` raises; `out` is then not finished.
         """
-        _check(image)
-        had_colour = _had_colour(image)
+        require_rgb(image, "photograph")
+        with memory_errors("colour the photograph"):
+            had_colour = _had_colour(image)
+            sized = self._predict(image, settings, confidence, progress, cancel)
+            found = sized.value
+            out = np.empty_like(image) if out is None else out
+            painting = part(progress, _FORWARD_SHARE, 1)
+            if settings.reference_mode:
+                paint_reference(image, found.ab, out, cancel=cancel, progress=painting)
+                guarded = None
+            else:
+                cancel()
+                palette = compose(found.ab, found.light, settings, guidance, faces)
+                guarded = palette.faces
+                paint(
+                    image,
+                    found.light,
+                    palette.ab,
+                    out,
+                    guide=settings.chroma_guide,
+                    edge_sigma=settings.edge_sigma,
+                    cancel=cancel,
+                    progress=painting,
+                )
+            sure = _enlarged(found.confidence, Extent.of(image.shape))
+        told = (
+            sized.notice or _snapped(settings.size, found.network),
+            _fewer_passes(settings, found),
+            had_colour,
+        )
+        return Result(
+            image=out,
+            network_extent=found.network,
+            passes=found.passes,
+            notices=tuple(notice for notice in told if notice is not None),
+            confidence=sure,
+            faces=guarded,
+        )
+
+    def _predict(
+        self,
+        image: ImageArray,
+        settings: Settings,
+        confidence: bool,
+        progress: Progress,
+        cancel: Cancel,
+    ) -> Sized[Prediction]:
         passes = 1 if settings.reference_mode else settings.ensemble
         forwards = 2 if confidence and passes == 1 else passes  # the mirrored picture
         steps = _Forwards(part(progress, 0, _FORWARD_SHARE), forwards)
@@ -89,43 +138,12 @@ class Colorizer:
                 return predictor.original(image, network, confidence=confidence)
             return predictor.natural(image, network, passes, confidence=confidence)
 
-        sized = predict_at_largest(
+        return predict_at_largest(
             predict,
             photo=_SQUARE if settings.reference_mode else Extent.of(image.shape),
-            asked=settings.size // SIZE_STEP * SIZE_STEP,
+            asked=settings.size,
             backend=self.backend,
             free_memory=self._free_memory,
-        )
-        found = sized.value
-        painting = part(progress, _FORWARD_SHARE, 1)
-        out = _room_for(image) if out is None else out
-        faces = None
-        if settings.reference_mode:
-            paint_reference(image, found.ab, out, cancel=cancel, progress=painting)
-        else:
-            cancel()
-            with memory_errors(_COLOURING):
-                palette = compose(found.ab, found.light, settings, guidance)
-            faces = palette.faces
-            paint(
-                image,
-                found.light,
-                palette.ab,
-                out,
-                guide=settings.chroma_guide,
-                edge_sigma=settings.edge_sigma,
-                cancel=cancel,
-                progress=painting,
-            )
-        told = (sized.notice or _snapped(settings.size, found.network), had_colour)
-        with memory_errors(_COLOURING):
-            sure = _enlarged(found.confidence, Extent.of(image.shape))
-        return Result(
-            image=out,
-            network_extent=found.network,
-            notices=tuple(notice for notice in told if notice is not None),
-            confidence=sure,
-            faces=faces,
         )
 
 
@@ -155,16 +173,6 @@ def _enlarged(confidence: FloatArray | None, full: Extent) -> FloatArray | None:
     return large
 
 
-def _room_for(image: ImageArray) -> ImageArray:
-    try:
-        return np.empty_like(image)
-    except MemoryError as error:
-        raise OutOfMemory(
-            f"not enough memory for a second picture of {Extent.of(image.shape)}: close other "
-            "programs, or colour a smaller copy."
-        ) from error
-
-
 def _snapped(asked: int, network: Extent) -> Notice | None:
     used = max(network.width, network.height)
     if used == asked:
@@ -173,24 +181,22 @@ def _snapped(asked: int, network: Extent) -> Notice | None:
     return Notice("size-snapped", text, {"asked": asked, "used": used, "step": SIZE_STEP})
 
 
+def _fewer_passes(settings: Settings, found: Prediction) -> Notice | None:
+    asked, used = settings.ensemble, found.passes
+    if settings.reference_mode or used == asked:
+        return None
+    size = max(found.network.width, found.network.height)
+    text = (
+        f"The network was run at {used} sizes, not {asked}: below {size} there is no room for more."
+        if used > 1
+        else f"The network was run once, not at {asked} sizes: below {size} there is no room."
+    )
+    return Notice("ensemble-reduced", text, {"asked": asked, "used": used, "size": size})
+
+
 def _had_colour(image: ImageArray) -> Notice | None:
-    sparse = image[::_SPARSE, ::_SPARSE].astype(np.float32) / full_scale(image.dtype)
+    sparse = as_floats(image[::_SPARSE, ::_SPARSE])
     if np.ptp(sparse, axis=-1).mean() <= _COLOURED:
         return None
     text = "The photograph already has colour or a tint: only its lightness was used."
     return Notice("had-colour", text)
-
-
-def _check(image: ImageArray) -> None:
-    good = image.ndim == 3 and image.shape[-1] == 3 and image.size > 0
-    if not good or image.dtype not in (np.uint8, np.uint16, np.float32):
-        raise BadImage(
-            "expected RGB pixels of shape (H, W, 3), uint8, uint16 or float32; "
-            f"got shape {image.shape}, {image.dtype}."
-        )
-    # The least and the greatest of pixels with a NaN are NaN; no plane of flags is made.
-    if image.dtype == np.float32 and not np.isfinite((image.min(), image.max())).all():
-        raise BadImage(
-            "expected numbers from 0 to 1, got pixels that are NaN or infinite: repair the picture "
-            "before colouring it."
-        )

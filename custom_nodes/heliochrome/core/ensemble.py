@@ -24,7 +24,8 @@ def ensemble_sizes(size: int, passes: int) -> tuple[int, ...]:
     """Long sides to run the network at: `size` first, which none exceeds, then smaller ones.
 
     passes: one of ENSEMBLES. The others are multiples of `SIZE_STEP`, evenly spaced down to half
-    of `size` or to MIN_SIZE; near MIN_SIZE there is room for fewer than `passes`. Raises
+    of `size` or to MIN_SIZE; near MIN_SIZE there is room for fewer than `passes`, which are still
+    odd in number, so that the median is of them. Raises
     BadSetting for another number of passes or a size outside the range.
     """
     if passes not in ENSEMBLES:
@@ -34,7 +35,8 @@ def ensemble_sizes(size: int, passes: int) -> tuple[int, ...]:
     lowest = max(MIN_SIZE, size / _SPAN)
     spaced = np.linspace(size, lowest, passes)[1:]
     others = (round(other / SIZE_STEP) * SIZE_STEP for other in spaced)
-    return tuple(dict.fromkeys((size, *(other for other in others if other < size))))
+    sizes = tuple(dict.fromkeys((size, *(other for other in others if other < size))))
+    return sizes if len(sizes) % 2 else sizes[:-1]
 
 
 def combine(predictions: Sequence[FloatArray], extent: Extent) -> tuple[FloatArray, FloatArray]:

@@ -12,6 +12,7 @@ from .edge_aware import distances, smooth_globally
 from .errors import BadImage
 from .extent import Extent
 from .lab import FloatArray, ImageArray, full_scale
+from .pixels import require_rgb
 
 _REACH: Final = 0.3  # of the long side: how far a colour spreads on even ground
 _EDGE: Final = 12.0  # L* difference that stops a colour as the whole reach does
@@ -39,16 +40,7 @@ class Hints:
 
     def __post_init__(self) -> None:
         color, mask = self.color, self.mask
-        if (
-            color.ndim != 3
-            or color.shape[2] != 3
-            or not color.size
-            or color.dtype not in (np.uint8, np.uint16, np.float32)
-        ):
-            raise BadImage(
-                "hints: expected colours of shape (H, W, 3), uint8, uint16 or float32; "
-                f"got shape {color.shape}, {color.dtype}."
-            )
+        require_rgb(color, "hints")
         if mask.shape != color.shape[:2] or mask.dtype != np.float32:
             raise BadImage(
                 f"hints: expected a float32 mask of shape {color.shape[:2]}, as the colours; "
@@ -57,8 +49,6 @@ class Hints:
         # a NaN makes every comparison false
         if not (mask.min() >= 0 and mask.max() <= 1):
             raise BadImage("hints: expected a mask from 0 to 1, got values outside or NaN.")
-        if color.dtype == np.float32 and not np.isfinite(color).all():
-            raise BadImage("hints: expected colours from 0 to 1, got NaN or infinite ones.")
 
 
 def apply_hints(ab: FloatArray, light: FloatArray, hints: Hints) -> FloatArray:

@@ -88,6 +88,17 @@ _compile: Final = partial(njit, nogil=True, error_model="numpy")
 # ComfyUI, which imports the pack by path, and the command line must not read each other's.
 _OWN: Final = sha256(__name__.encode()).hexdigest()[:8]
 _Function = Callable[..., Any]
+# What reading a damaged file of numba's, or writing one, can raise; the kernels themselves raise
+# nothing.
+_DAMAGED: Final = (
+    OSError,
+    EOFError,
+    pickle.PickleError,
+    ValueError,
+    AttributeError,
+    LookupError,
+    ImportError,
+)
 
 
 def _part(function: _Function) -> _Function:
@@ -114,7 +125,7 @@ def _entry(function: _Function) -> _Function:
     def call(*args: Any) -> None:
         try:
             cached(*args)
-        except (OSError, EOFError, pickle.PickleError):
+        except _DAMAGED:
             afresh(*args)
 
     return call

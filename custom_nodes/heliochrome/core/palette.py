@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .chroma import limit_chroma
-from .faces import find_faces
+from .faces import Face, find_faces
 from .guidance import Guidance
 from .hints import apply_hints
 from .lab import FloatArray
@@ -24,20 +25,27 @@ class Palette:
     faces: int | None
 
 
-def compose(ab: FloatArray, light: FloatArray, settings: Settings, guidance: Guidance) -> Palette:
+def compose(
+    ab: FloatArray,
+    light: FloatArray,
+    settings: Settings,
+    guidance: Guidance,
+    faces: Sequence[Face] | None = None,
+) -> Palette:
     """Apply every colour control in turn; what the user painted has the last word.
 
     ab: (h, w, 2) float32 CIE a*b* from the network; light: (h, w) float32 L* in [0, 100].
+    faces: where they are, if that is known; None looks for them.
     """
     ab = ab * np.float32(settings.saturation)
     if guidance.reference is not None:
         ab = transfer(ab, light, guidance.reference, settings.reference_amount)
     ab = limit_chroma(ab, settings.chroma_limit)
-    faces = None
+    guarded = None
     if settings.skin_guard > 0:
-        found = find_faces(light)
-        faces = len(found)
+        found = find_faces(light) if faces is None else faces
+        guarded = len(found)
         ab = guard_skin(ab, light, found, settings.skin_guard)
     if guidance.hints is not None:
         ab = apply_hints(ab, light, guidance.hints)
-    return Palette(ab * np.float32(settings.strength), faces)
+    return Palette(ab * np.float32(settings.strength), guarded)

@@ -21,12 +21,14 @@ from .shrink import lightness_at, reference_grey
 class Prediction:
     """network: what the network saw. light (h, w) float32: its L*, ab (h, w, 2) float32.
 
-    confidence: (h, w) float32 in [0, 1], None if it was not asked for.
+    passes: sizes that the network was run at. confidence: (h, w) float32 in [0, 1],
+    None if it was not asked for.
     """
 
     network: Extent
     light: FloatArray
     ab: FloatArray
+    passes: int
     confidence: FloatArray | None = None
 
 
@@ -57,15 +59,15 @@ class Predictor:
                 seen = lightness_at(photo, other, cancel=self.cancel)
                 predictions.append(self._forward(grey(seen)))
             ab, sure = combine(predictions, network)
-            return Prediction(network, light, ab, sure if confidence else None)
-        return Prediction(network, light, ab, self._mirrored(grey(light), ab, confidence))
+            return Prediction(network, light, ab, len(predictions), sure if confidence else None)
+        return Prediction(network, light, ab, 1, self._mirrored(grey(light), ab, confidence))
 
     def original(self, photo: ImageArray, network: Extent, *, confidence: bool) -> Prediction:
         """As the original pipeline sees it: squashed to a square, OpenCV's Lab."""
         seen = reference_grey(photo, network, cancel=self.cancel)
         ab = self._forward(seen)
         light = lightness(np.repeat(seen[..., None], 3, axis=2))
-        return Prediction(network, light, ab, self._mirrored(seen, ab, confidence))
+        return Prediction(network, light, ab, 1, self._mirrored(seen, ab, confidence))
 
     def _mirrored(self, seen: FloatArray, ab: FloatArray, wanted: bool) -> FloatArray | None:
         if not wanted:

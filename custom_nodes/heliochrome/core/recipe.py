@@ -8,9 +8,11 @@ from typing import Any, Final
 
 from .errors import BadSetting
 from .extent import Extent
-from .faces import find_faces
+from .faces import Face, find_faces
+from .jobs import Cancel, never_cancel
 from .lab import ImageArray
 from .notices import Notice
+from .pixels import require_rgb
 from .presets import AUTO_PRESET, DEFAULT_PRESET, PRESETS, SIZE_STEP, Preset
 from .scene import PresetChoice, choose_preset
 from .settings import Settings
@@ -21,11 +23,15 @@ _LOOK: Final = 640  # long side at which the kind of photograph is told
 
 @dataclass(frozen=True)
 class Prepared:
-    """The settings of one photograph. preset: the id of where they come from."""
+    """The settings of one photograph.
+
+    preset: the id of where they come from. faces: those found on the way, None if not looked for.
+    """
 
     preset: str
     settings: Settings
     notices: tuple[Notice, ...] = ()
+    faces: tuple[Face, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -59,15 +65,20 @@ class Recipe:
             return cls(preset, values, given)
         return cls(preset, {**values, **given})
 
-    def prepare(self, photo: ImageArray) -> Prepared:
-        """The settings for `photo`, (H, W, 3) sRGB uint8 | uint16 | float32 in [0, 1]."""
+    def prepare(self, photo: ImageArray, cancel: Cancel = never_cancel) -> Prepared:
+        """The settings for `photo`, (H, W, 3) sRGB uint8 | uint16 | float32 in [0, 1].
+
+        Raises BadImage, and whatever `cancel` raises.
+        """
         if self.preset != AUTO_PRESET:
             settings = Settings.from_preset(PRESETS[self.preset], **self.overrides)
             return Prepared(self.preset, settings)
-        light = lightness_at(photo, Extent.of(photo.shape).fit(_LOOK, SIZE_STEP))
-        choice = choose_preset(light, find_faces(light))
+        require_rgb(photo, "photograph")
+        light = lightness_at(photo, Extent.of(photo.shape).fit(_LOOK, SIZE_STEP), cancel=cancel)
+        faces = find_faces(light)
+        choice = choose_preset(light, faces)
         settings = Settings.from_preset(choice.preset, **self._values(choice.preset))
-        return Prepared(choice.preset.id, settings, (_told(choice),))
+        return Prepared(choice.preset.id, settings, (_told(choice),), faces)
 
     def _values(self, preset: Preset) -> dict[str, Any]:
         bounded = {name: min(most, getattr(preset, name)) for name, most in self.at_most.items()}

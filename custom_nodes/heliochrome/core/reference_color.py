@@ -11,7 +11,8 @@ import numpy.typing as npt
 
 from .errors import BadImage, BadSetting
 from .extent import Extent
-from .lab import FloatArray, ImageArray, full_scale
+from .lab import FloatArray, ImageArray, as_floats
+from .pixels import require_rgb
 
 _Double = npt.NDArray[np.float64]
 
@@ -40,16 +41,9 @@ class ReferenceColors:
 
         Raises BadImage for another shape, dtype or NaN, and for a grey picture.
         """
-        good = image.ndim == 3 and image.shape[2] == 3 and image.size > 0
-        if not good or image.dtype not in (np.uint8, np.uint16, np.float32):
-            raise BadImage(
-                "reference picture: expected RGB pixels of shape (H, W, 3), uint8, uint16 or "
-                f"float32; got shape {image.shape}, {image.dtype}."
-            )
+        require_rgb(image, "reference picture")
         step = _stride(image)
-        rgb = image[::step, ::step].astype(np.float32) / np.float32(full_scale(image.dtype))
-        if not np.isfinite(rgb).all():
-            raise BadImage("reference picture: expected numbers from 0 to 1, got NaN or infinite.")
+        rgb = as_floats(image[::step, ::step])
         # OpenCV's Lab is good enough for averages
         lab = cv2.cvtColor(np.clip(rgb, 0, 1), cv2.COLOR_RGB2Lab)
         ab = lab[..., 1:]

@@ -51,7 +51,7 @@ class Settings:
         return cls(**values)
 
     def parameters(self) -> dict[str, str | int | float | bool]:
-        """What provenance records: only what had an effect."""
+        """What provenance records: nothing but the size where the original is reproduced."""
         if self.reference_mode:
             return {"reference_mode": True, "size": self.size}
         found = asdict(self)

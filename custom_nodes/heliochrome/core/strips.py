@@ -62,7 +62,7 @@ def over_strips(
             cancel()
             while waiting and len(running) < workers:
                 rows = waiting.popleft()
-                running[pool.submit(work, *rows)] = rows
+                running[_started(pool, work, rows)] = rows
             for future in wait(running, return_when=FIRST_COMPLETED).done:
                 top, bottom = running.pop(future)
                 if _had_memory(future):
@@ -71,6 +71,17 @@ def over_strips(
                 else:
                     waiting.extendleft(_halves(top, bottom, extent))
             del future  # a failed one holds the memory that its strip had taken
+
+
+def _started(
+    pool: ThreadPoolExecutor, work: Callable[[int, int], None], rows: Rows
+) -> Future[None]:
+    try:
+        return pool.submit(work, *rows)
+    except RuntimeError as error:  # no room for the stack of a thread, or no more are allowed
+        raise OutOfMemory(
+            f"not enough memory to work on the photograph ({error}): close other programs."
+        ) from error
 
 
 def _had_memory(future: Future[None]) -> bool:

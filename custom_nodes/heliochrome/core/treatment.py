@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Protocol
+from typing import Final, Protocol
 
 import numpy as np
 
@@ -13,11 +13,14 @@ from .guidance import NO_GUIDANCE, Guidance
 from .jobs import Cancel, Progress, part
 from .lab import FloatArray, ImageArray
 from .loading import LoadedModel
-from .memory import FreeMemory, free_bytes
+from .memory import FreeMemory, free_bytes, memory_errors
 from .notices import Notice
+from .pixels import require_rgb
 from .preview import PREVIEW_LABEL, PREVIEW_SUFFIX, warm_tone
 from .provenance import Parameter, Provenance
-from .recipe import Recipe
+from .recipe import Prepared, Recipe
+
+_DIFFERS: Final = "differs within the batch"
 
 
 @dataclass(frozen=True)
@@ -73,34 +76,36 @@ class Colorization:
         cancel: Cancel,
         out: ImageArray | None = None,
     ) -> Treated:
-        out = np.empty_like(image) if out is None else out
+        require_rgb(image, "photograph", batches=True)
+        with memory_errors("colour the photograph"):
+            out = np.empty_like(image) if out is None else out
         photos, targets = (x if x.ndim == 4 else x[None] for x in (image, out))
         colorizer = Colorizer(self.model.backend, self.free_memory)
         results: list[Result] = []
         notices = list(self.model.notices)
-        parameters: dict[str, Parameter] = {}
+        records: list[dict[str, Parameter]] = []
         for i, (photo, target) in enumerate(zip(photos, targets, strict=True)):
             cancel()
-            prepared = self.recipe.prepare(photo)
+            with memory_errors("look at the photograph"):
+                prepared = self.recipe.prepare(photo, cancel)
             result = colorizer.colorize(
                 photo,
                 prepared.settings,
                 guidance=self.guidance,
+                faces=prepared.faces,
                 confidence=self.confidence,
                 out=target,
                 progress=part(progress, i / len(photos), (i + 1) / len(photos)),
                 cancel=cancel,
             )
-            if not results:
-                parameters = {"preset": prepared.preset, **prepared.settings.parameters()}
-                parameters |= _facts(result)
             results.append(result)
+            records.append(_parameters(prepared, result))
             notices += [*prepared.notices, *result.notices]
         told = _once(notices)
         return Treated(
             image=out,
             notices=told,
-            provenance=self._record(parameters, told),
+            provenance=self._record(_of_all(records), told),
             confidence=_stacked(results, single=image.ndim == 3),
             network_extent=str(results[0].network_extent),
         )
@@ -154,11 +159,26 @@ class WarmTone:
         )
 
 
-def _facts(result: Result) -> dict[str, Parameter]:
-    facts: dict[str, Parameter] = {"network_extent": str(result.network_extent)}
+def _parameters(prepared: Prepared, result: Result) -> dict[str, Parameter]:
+    found: dict[str, Parameter] = {
+        "preset": prepared.preset,
+        **prepared.settings.parameters(),
+        "network_extent": str(result.network_extent),
+    }
+    if "ensemble" in found:
+        found["ensemble"] = result.passes
     if result.faces is not None:
-        facts["faces"] = result.faces
-    return facts
+        found["faces"] = result.faces
+    return found
+
+
+def _of_all(records: list[dict[str, Parameter]]) -> dict[str, Parameter]:
+    """One record for a batch: what is not the same for all of it is said to differ."""
+    names = {name: None for record in records for name in record}
+    return {
+        name: records[0][name] if len({record.get(name) for record in records}) == 1 else _DIFFERS
+        for name in names
+    }
 
 
 def _once(notices: list[Notice]) -> tuple[Notice, ...]:

@@ -6,6 +6,7 @@ import torch
 from comfy_api.latest import io
 
 from ..core.before_after import side_by_side
+from .host import notify
 from .schema import schema
 from .tensors import Pictures, from_image, to_image
 
@@ -28,9 +29,12 @@ class HeliochromeBeforeAfter(io.ComfyNode):
             outputs=[
                 io.Image.Output("pair", display_name="pair", tooltip="Both in one picture."),
             ],
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
     def execute(cls, before: torch.Tensor, after: torch.Tensor) -> io.NodeOutput:
-        pair = side_by_side(from_image(before).color, from_image(after).color)
+        pictures = [from_image(image) for image in (before, after)]
+        notify(cls.hidden.unique_id, pictures[0].notices or pictures[1].notices)
+        pair = side_by_side(*(picture.color for picture in pictures))
         return io.NodeOutput(to_image(Pictures(pair, None)))

@@ -45,7 +45,8 @@ class HeliochromeColorize(io.ComfyNode):
                         default=DEFAULT_PRESET.id,
                         tooltip="The kind of photograph. Choosing one sets the values below and "
                         "how crisp colour edges are. auto looks at each photograph, takes one of "
-                        "the others and says why; the values below are then upper bounds.",
+                        "the others and says why; size, chroma_limit and skin_guard are then "
+                        "upper bounds.",
                     )
                 ),
                 size_input(),
@@ -96,7 +97,7 @@ class HeliochromeColorize(io.ComfyNode):
                     step=2,
                     optional=True,
                     tooltip="Forward passes at as many sizes, whose median colour is taken: 3 or 5 "
-                    "are steadier and take as many times longer.",
+                    "are steadier and slower.",
                 ),
                 io.Float.Input(
                     "skin_guard",
@@ -207,7 +208,7 @@ def _with_values(preset: io.Combo.Input) -> io.Combo.Input:
         name: {widget: getattr(preset, widget) for widget in widgets}
         for name, preset in PRESETS.items()
     }
-    # Upper bounds that bound nothing.
+    # Upper bounds that no preset reaches.
     values[AUTO_PRESET] = {"size": MAX_SIZE, "chroma_limit": 180.0, "skin_guard": 1.0}
     preset.extra_dict["heliochrome_presets"] = values
     return preset

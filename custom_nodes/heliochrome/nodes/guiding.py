@@ -29,5 +29,6 @@ def guidance(
         )
     if hints is not None and hint_mask is not None:
         mask = hint_mask.detach().to(device="cpu", dtype=torch.float32).numpy()
-        painted = Hints(from_image(hints).color[0], mask[0])
+        first = mask.reshape(-1, *mask.shape[-2:])[0]  # some nodes give a MASK of (H, W)
+        painted = Hints(from_image(hints).color[0], first)
     return Guidance(colours, painted)

@@ -46,8 +46,8 @@ class HeliochromeLoadDDColor(io.ComfyNode):
                     options=list(PRECISIONS),
                     default=AUTO,
                     optional=True,
-                    tooltip="Of the network's arithmetic. auto is exact on the processor; bf16 and "
-                    "int8 are quicker where the machine has them, and change colours slightly.",
+                    tooltip="Of the network's arithmetic. auto is exact on the processor; bf16 is "
+                    "quicker where the machine has it, int8 may be; both change colours slightly.",
                 ),
             ],
             outputs=[
