@@ -61,6 +61,7 @@ bench: $(BIN)/.test
 	$(BIN)/python benchmarks/network.py
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/end_to_end.py
 
 clean:
 	rm -rf $(VENV) $(OUT)

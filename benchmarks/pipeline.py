@@ -1,7 +1,7 @@
 """What surrounds the network: seconds and peak memory against OpenCV on the whole picture.
 
     python benchmarks/pipeline.py            # writes results/pipeline.{json,md}
-    python benchmarks/pipeline.py --skip-scan --skip-network
+    python benchmarks/pipeline.py --skip-scan
 
 The peer is what a straightforward program does: float cvtColor to Lab, resize, merge, cvtColor
 back, round. Both run in one process and take turns; the median counts. Peak memory is that of
@@ -166,38 +166,6 @@ def compiling(folder: Path) -> dict[str, float]:
     return found
 
 
-def end_to_end(folder: Path, checkpoint: Path | None, backend: str) -> dict[str, Any]:
-    """A 12 MP JPEG to a JPEG with the network, stage by stage; the second run counts."""
-    from heliochrome.core.backends import open_backend
-
-    if checkpoint is None:
-        from runners import prepare
-
-        checkpoint = prepare("tiny", folder)
-    network = open_backend(checkpoint, backend, "cpu")
-    source, target = folder / "photo.jpg", folder / "coloured.jpg"
-    write_plain(source, picture(PICTURES["12 MP"], np.uint8))
-    for _ in range(2):
-        marks = [time.perf_counter()]
-        photo = read_photo(source)
-        marks.append(time.perf_counter())
-        seen, light = ours_before(photo.pixels)
-        marks.append(time.perf_counter())
-        found = network.predict_ab(np.repeat(seen[None, None], 3, axis=1))[0]
-        ab = np.ascontiguousarray(found.transpose(1, 2, 0))
-        marks.append(time.perf_counter())
-        ours_after(photo.pixels, light, ab, photo.pixels)
-        marks.append(time.perf_counter())
-        write_photo(target, photo.pixels, photo, RECORD, overwrite=True)
-        marks.append(time.perf_counter())
-    stages = ("read", "before", "network", "after", "write")
-    row: dict[str, Any] = {"backend": backend, "size": NETWORK.width}
-    row |= {name: round(b - a, 3) for name, a, b in zip(stages, marks, marks[1:], strict=False)}
-    row["all"] = round(marks[-1] - marks[0], 3)
-    print(row)
-    return row
-
-
 def in_process(*arguments: str, environment: dict[str, str] | None = None) -> dict[str, Any]:
     command = [sys.executable, __file__, *arguments]
     ran = subprocess.run(
@@ -245,13 +213,6 @@ def as_page(report: dict[str, Any]) -> str:
         f"The first photograph on a machine compiles the arithmetic: a 64x64 picture takes "
         f"{first} s, in later processes {later} s.",
     ]
-    if row := report["end_to_end"]:
-        lines += [
-            "",
-            f"A 12 MP JPEG to a JPEG, DDColor tiny at {row['size']} on {row['backend']}: "
-            f"read {row['read']} s, before {row['before']} s, network {row['network']} s, "
-            f"after {row['after']} s, write {row['write']} s, all {row['all']} s.",
-        ]
     return "\n".join(lines) + "\n"
 
 
@@ -259,9 +220,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--skip-scan", action="store_true", help="no 100 MP files")
-    parser.add_argument("--skip-network", action="store_true", help="no run with the network")
-    parser.add_argument("--checkpoint", type=Path, help="a model file, with its .onnx beside it")
-    parser.add_argument("--backend", default="onnxruntime")
     parser.add_argument("--output", type=Path, default=HERE / "results/pipeline.json")
     parser.add_argument("--probe", choices=RUNNERS, help=argparse.SUPPRESS)
     parser.add_argument("--files", type=Path, nargs=2, help=argparse.SUPPRESS)
@@ -276,9 +234,6 @@ def main() -> None:
             "compiling_s": compiling(folder),
             "speed": speed(args.rounds),
             "memory": memory(["12 MP"] if args.skip_scan else list(PICTURES), folder),
-            "end_to_end": None
-            if args.skip_network
-            else end_to_end(folder, args.checkpoint, args.backend),
         }
     args.output.parent.mkdir(exist_ok=True)
     args.output.write_text(json.dumps(report, indent=1) + "\n")

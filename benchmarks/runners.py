@@ -64,7 +64,7 @@ def open_runner(name: str, checkpoint: Path, cache: Path | None = None) -> Predi
     return _eager(net)
 
 
-def flops(network: str, checkpoint: Path, size: int, *, folded: bool) -> int:
+def flops(checkpoint: Path, size: int, *, folded: bool) -> int:
     """Multiplications and additions of matrix products and convolutions in one pass."""
     import torch
     from torch.utils.flop_counter import FlopCounterMode
