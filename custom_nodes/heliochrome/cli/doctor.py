@@ -72,8 +72,8 @@ def _backends() -> Iterator[Finding]:
                     f"{device} in {', '.join(precisions)}"
                     for device, precisions in able_to(name).items()
                 )
-            except (HeliochromeError, ImportError, OSError) as error:
-                yield Finding(f"backend {name}", "optional", f"broken: {error}")
+            except HeliochromeError as error:
+                yield Finding(f"backend {name}", "optional", str(error))
                 continue
             text = f"{runtime_version(name)}, runs on {able or 'nothing here'}"
             yield Finding(f"backend {name}", "ok" if able else "optional", text)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Final
 
-from ..errors import OutOfMemory
+from ..errors import BackendUnavailable, OutOfMemory
 from ..memory import free_bytes, in_words
 
 # name -> the modules that must be there, in the order in which "auto" tries them
@@ -58,7 +60,7 @@ def runtime_version(backend: str) -> str:
 
 
 def backend_module(backend: str) -> Any:
-    """The module of a backend. Raises ImportError or OSError if its runtime is broken.
+    """The module of a backend. Raises BackendUnavailable if its runtime is broken.
 
     Raises OutOfMemory where importing it could end the process: C++ libraries abort when they
     get no memory while they are loaded.
@@ -73,13 +75,27 @@ def backend_module(backend: str) -> Any:
             f"not enough memory to load {backend}: {in_words(free)} are free, and it needs "
             f"{in_words(_ROOM)}. Close other programs."
         )
-    return import_module(f".{backend}", __package__)
+    with _broken_is_said(backend):
+        return import_module(f".{backend}", __package__)
 
 
 def able_to(backend: str) -> dict[str, tuple[str, ...]]:
     """Precisions by device that an installed backend offers here; imports its runtime.
 
-    Raises ImportError, OSError, OutOfMemory, BackendUnavailable (the runtime is broken).
+    Raises OutOfMemory, BackendUnavailable (the runtime is broken).
     """
     module = backend_module(backend)
-    return {device: module.precisions(device) for device in module.devices()}
+    with _broken_is_said(backend):
+        return {device: module.precisions(device) for device in module.devices()}
+
+
+@contextmanager
+def _broken_is_said(backend: str) -> Iterator[None]:
+    """What a runtime raises that is half installed, or of another version than its parts."""
+    try:
+        yield
+    except (ImportError, OSError, AttributeError, RuntimeError) as error:
+        raise BackendUnavailable(
+            f"the {backend} backend is broken ({error}): run `{install_command(backend)} "
+            "--force-reinstall`, or choose auto."
+        ) from error

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from ..errors import BackendUnavailable, BadSetting, BadWeights, HeliochromeError, OutOfMemory
 from ..notices import Notice
 from ..weights_file import refuse_impostor
 from .base import AUTO, DEVICES, PRECISIONS, Backend, Request
-from .installed import BACKENDS, backend_module, install_command, usable_backends
-from .probe import Candidate, Failure, Order, measured_order, open_candidate
+from .installed import BACKENDS, able_to, install_command, usable_backends
+from .probe import Candidate, Failure, Order, attempt, measured_order, open_candidate, open_checked
 from .probe_memory import forget
 
 _log = logging.getLogger("heliochrome")
@@ -79,51 +80,46 @@ def _open_named(name: str, request: Request) -> Opened:
         raise BackendUnavailable(
             f"the {name} backend is not installed: run `{install_command(name)}`, or choose auto."
         )
-    try:
-        able = backend_module(name).devices()
-    except (ImportError, OSError) as error:
-        raise BackendUnavailable(
-            f"the {name} backend is broken ({error}): run `{install_command(name)} "
-            "--force-reinstall`, or choose auto."
-        ) from error
-    device = able[0] if request.device == AUTO else request.device
+    device = request.device
+    if device == AUTO:
+        # Where there is no device, `load` says what is missing; only GPU backends have none.
+        device = next(iter(able_to(name)), "cuda")
     candidate = Candidate(name, device)
+    opened = attempt(candidate, partial(open_candidate, candidate, request), (OutOfMemory,))
+    if not isinstance(opened, Failure):
+        return Opened(opened, f"{_described(opened)}: asked for.")
+    others = None
     try:
-        opened = open_candidate(candidate, request)
-    except OutOfMemory as error:
-        _log.warning("%s: %s", candidate, error)
-        try:
-            others = _open_best(replace(request, device=AUTO, precision=AUTO), (candidate,))
-        except (BackendUnavailable, OutOfMemory):
-            raise error from None  # about what was asked for; the others are in the log
-        return replace(others, notices=(_replaced(candidate, others.backend, error),))
-    return Opened(opened, f"{_described(opened)}: asked for.")
+        others = _open_best(replace(request, device=AUTO, precision=AUTO), (candidate,))
+    except (BackendUnavailable, BadWeights, OutOfMemory) as error:
+        _log.debug("nothing else runs it: %s", error)
+    if others is None:
+        raise opened.error  # about what was asked for; the others are in the log
+    return replace(others, notices=(_replaced(candidate, others.backend, opened.error),))
 
 
 def _open_best(request: Request, without: tuple[Candidate, ...] = ()) -> Opened:
-    order = measured_order(request, without)
-    failures: list[Failure] = list(order.failures)
-    opened = _first_that_opens(order, request, failures)
-    if opened is None and order.before:
-        # What was measured holds no longer.
-        if not any(isinstance(failure.error, OutOfMemory) for failure in failures):
-            forget(request.cache, order.key)
-        order = measured_order(request, (*without, *order.candidates))
+    """On the best device where somebody can run it; device after device."""
+    failures: list[Failure] = []
+    while True:
+        order = measured_order(request, (*without, *(f.candidate for f in failures)))
         failures += order.failures
+        if not order.candidates:
+            raise _none_works(request, failures)
         opened = _first_that_opens(order, request, failures)
-    if opened is None:
-        raise _none_works(request, failures)
-    return opened
+        if opened is not None:
+            return opened
+        if order.before and not any(isinstance(f.error, OutOfMemory) for f in failures):
+            forget(request.cache, order.key)  # what was measured holds no longer
 
 
 def _first_that_opens(order: Order, request: Request, failures: list[Failure]) -> Opened | None:
     """The failures on the way are added to `failures`."""
     for candidate in order.candidates:
-        try:
-            backend = open_candidate(candidate, request)
-        except (HeliochromeError, ImportError, OSError, RuntimeError) as error:
-            _log.warning("backend %s is passed over: %s", candidate, error)
-            failures.append(Failure(candidate, error))
+        opener = open_checked if order.unchecked(candidate) else open_candidate
+        backend = attempt(candidate, partial(opener, candidate, request))
+        if isinstance(backend, Failure):
+            failures.append(backend)
             continue
         choice = f"{_described(backend)}: {order.reason(candidate)}"
         _log.info("backend: %s", choice)

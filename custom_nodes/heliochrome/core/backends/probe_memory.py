@@ -34,8 +34,11 @@ def processor_name() -> str:
     return names[0] if names else platform.processor() or platform.machine()
 
 
-def recall(cache: Path | None, key: str) -> dict[str, float]:
-    """Seconds by candidate, measured before; empty if unknown or damaged."""
+def recall(cache: Path | None, key: str) -> dict[str, float | None]:
+    """Seconds by candidate, measured before; empty if unknown or damaged.
+
+    None by backend: it was there, and was not to be measured.
+    """
     if cache is None:
         return {}
     entry = read_json(cache / FILE_NAME).get(key)
@@ -45,7 +48,7 @@ def recall(cache: Path | None, key: str) -> dict[str, float]:
     return {}
 
 
-def remember(cache: Path | None, key: str, seconds: dict[str, float]) -> None:
+def remember(cache: Path | None, key: str, seconds: dict[str, float | None]) -> None:
     """Keep a measurement; where the cache cannot be written it is measured each time."""
     if cache is None:
         return
@@ -67,7 +70,9 @@ def measurements(cache: Path) -> dict[str, dict[str, float]]:
     """Everything measured on this machine as it is now: seconds by candidate, by wish."""
     machine = machine_key()
     return {
-        key.removeprefix(machine).lstrip(" |"): entry
+        key.removeprefix(machine).lstrip(" |"): {
+            name: seconds for name, seconds in entry.items() if seconds is not None
+        }
         for key, entry in read_json(cache / FILE_NAME).items()
         if key.startswith(machine) and entry and _is_sound(entry)
     }
@@ -75,6 +80,6 @@ def measurements(cache: Path) -> dict[str, dict[str, float]]:
 
 def _is_sound(entry: Any) -> bool:
     return isinstance(entry, dict) and all(
-        isinstance(name, str) and isinstance(seconds, float) and seconds > 0
+        isinstance(name, str) and (seconds is None or (isinstance(seconds, float) and seconds > 0))
         for name, seconds in entry.items()
     )
