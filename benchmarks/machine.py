@@ -11,8 +11,10 @@ from typing import Any
 
 def describe(*packages: str) -> dict[str, Any]:
     """Processor, cores, Python, and the versions of `packages` that are installed."""
+    from heliochrome.core.backends.probe_memory import processor_name
+
     return {
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": len(os.sched_getaffinity(0)),
         "python": platform.python_version(),
         **{name: found for name in packages if (found := _version(name))},
@@ -29,12 +31,6 @@ def peak_mb() -> int:
     """Peak resident memory of this process. Not ru_maxrss: a child's starts at its parent's."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0]) // 1024
-
-
-def _processor() -> str:
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 def _version(package: str) -> str | None:

@@ -60,7 +60,7 @@ def predict_at_largest(
             with memory_errors(f"run the network at {extent}"):
                 value = run(extent)
         except OutOfMemory as error:
-            why = why.ran_out(size, str(error))
+            why = why.ran_out(size, error)
         else:
             return Sized(value, size, None if size == asked else why.notice(asked, size))
         # Only here, outside the handler, has its traceback let go of what the pass held.
@@ -83,8 +83,9 @@ class _Why:
         _log.debug("size %d needs %s, %s is free", size, in_words(needed), in_words(free))
         return self if self.needed else replace(self, needed=needed, free=free)
 
-    def ran_out(self, size: int, text: str) -> _Why:
-        _log.debug("memory ran out at size %d: %s", size, text)
+    def ran_out(self, size: int, error: OutOfMemory) -> _Why:
+        # What the runtime itself said is the cause: it may have been misunderstood.
+        _log.debug("memory ran out at size %d: %s (%r)", size, error, error.__cause__)
         return replace(self, failed=size)
 
     def notice(self, asked: int, used: int) -> Notice:

@@ -13,9 +13,11 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from ..disk import is_writable
 from ..errors import BackendUnavailable, OutOfMemory
 from ..extent import Extent
 from ..lab import FloatArray
+from ..memory import free_bytes, in_words
 
 AUTO: Final = "auto"  # the backend, device or precision that fits best
 DEVICES: Final = (AUTO, "cpu", "cuda")
@@ -91,14 +93,55 @@ def out_of_memory(gray_rgb: FloatArray) -> OutOfMemory:
 
 def no_room_to_load(weights: Path) -> OutOfMemory:
     """The error of weights that do not fit into memory."""
+    return _no_room(f"load {weights.name}")
+
+
+def require_memory(needed: int, doing: str) -> None:
+    """Raise OutOfMemory if so many bytes are not free: Linux would end the process instead."""
+    free = free_bytes("cpu", needed)
+    if free is not None and free < needed:
+        raise _no_room(f"{doing} (about {in_words(needed)} is needed, {in_words(free)} is free)")
+
+
+def _no_room(doing: str) -> OutOfMemory:
     return OutOfMemory(
-        f"not enough memory to load {weights.name}: close other programs, or use the tiny network."
+        f"not enough memory to {doing}: close other programs, or use the tiny network."
     )
 
 
-def runtime_failed(name: str, error: Exception) -> BackendUnavailable:
-    """The error of a runtime that broke off; its own last line, which holds the reason, is kept."""
-    text = (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
+# How C++ libraries word a full memory, whatever class of error they wrap it in.
+_MEMORY_MARKS: Final = (
+    "out of memory",
+    "not enough memory",
+    "alloc_failed",  # cuBLAS and cuDNN
+    "bad_alloc",
+    "bad allocation",
+    "bad array new length",
+    "failed to allocate",
+    "cannot allocate",
+    "can't allocate",
+    "could not allocate",
+)
+
+
+def says_out_of_memory(error: BaseException, *own_marks: str) -> bool:
+    """Whether a runtime's error is one of a full memory. own_marks: its own words, lower case."""
+    text = str(error).lower()
+    return isinstance(error, MemoryError) or any(
+        mark in text for mark in (*_MEMORY_MARKS, *own_marks)
+    )
+
+
+def kept_in(cache: Path | None, name: str) -> str | None:
+    """Folder of the cache for what a runtime compiles; None where none can be written."""
+    if cache is None or not is_writable(cache / name):
+        return None
+    return str(cache / name)
+
+
+def runtime_failed(name: str, error: Exception, line: int = -1) -> BackendUnavailable:
+    """The error of a runtime that broke off. line: which one of its message holds the reason."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[line].strip()
     return BackendUnavailable(
         f"{name} failed to run the network ({text[:200]}): choose another backend."
     )

@@ -40,17 +40,9 @@ class GraphedNetwork:
         shape = tuple(image.shape)
         if shape not in self._graphs and not self._worth_recording(shape):
             return self._net(image)
-        if shape not in self._graphs:
-            try:
-                self._record(image)
-            except torch.OutOfMemoryError:
-                self.clear()
-                return self._net(image)
-            except RuntimeError as error:
-                _log.warning("CUDA graphs are not used, because recording failed: %s", error)
-                self._works = False
-                self.clear()
-                return self._net(image)
+        if shape not in self._graphs and not self._recorded(image):
+            self.clear()
+            return self._net(image)
         self._graphs.move_to_end(shape)
         graph, source, result = self._graphs[shape]
         source.copy_(image)
@@ -67,6 +59,18 @@ class GraphedNetwork:
         again = shape in self._seen
         self._seen.add(shape)
         return self._works and again and shape[2] * shape[3] <= _MOST_PIXELS
+
+    def _recorded(self, image: Tensor) -> bool:
+        """Whether recording worked. What a failed one held is free when this has returned."""
+        try:
+            self._record(image)
+        except torch.OutOfMemoryError:
+            return False
+        except RuntimeError as error:
+            _log.warning("CUDA graphs are not used, because recording failed: %s", error)
+            self._works = False
+            return False
+        return True
 
     def _record(self, image: Tensor) -> None:
         while len(self._graphs) >= _MOST:

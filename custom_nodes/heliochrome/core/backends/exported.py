@@ -15,7 +15,8 @@ from ..errors import BackendUnavailable, BadWeights
 from ..export import INT8_SUFFIX, export_command, export_onnx, quantize_command
 from ..onnx_metadata import NETWORK_KEY, PRECISION_KEY, SOURCE_KEY, read_metadata
 from ..weights_file import ONNX_SUFFIX
-from .base import Request
+from .base import AUTO, Request, require_memory
+from .memory_table import export_bytes
 
 _log = logging.getLogger("heliochrome")
 
@@ -56,7 +57,7 @@ def find_exported(request: Request, name: str) -> Exported:
     if weights.suffix.lower() == ONNX_SUFFIX:
         found = Exported.read(weights)
         if (request.precision == "int8") != (found.precision == "int8") and (
-            request.precision != "auto"
+            request.precision != AUTO
         ):
             raise BackendUnavailable(
                 f"{weights.name} holds {found.precision} numbers, not {request.precision}: "
@@ -66,11 +67,15 @@ def find_exported(request: Request, name: str) -> Exported:
     if request.precision == "int8":
         return _quantised(request)
     beside = weights.with_suffix(ONNX_SUFFIX)
-    if beside.is_file():
-        found = Exported.read(beside)
-        if request.sha256 in (None, found.source_sha256):
-            return found
-    if request.sha256 is not None and request.cache is not None:
+    if request.sha256 is None or request.cache is None:
+        if beside.is_file():
+            found = Exported.read(beside)
+            if request.sha256 in (None, found.source_sha256):
+                return found
+    else:
+        whole = _whole(beside, request.sha256)
+        if whole is not None:
+            return whole
         return _from_cache(weights, request.sha256, request.cache, name)
     if beside.is_file():
         raise BackendUnavailable(
@@ -110,6 +115,8 @@ def _from_cache(weights: Path, sha256: str, cache: Path, name: str) -> Exported:
             found = _whole(target, sha256)  # another process may have made it meanwhile
             if found is not None:
                 return found
+            needed = export_bytes(weights.stat().st_size)
+            require_memory(needed, f"export {weights.name} to ONNX")
             _log.info("exporting %s to ONNX once, about half a minute: %s", weights.name, target)
             export_onnx(weights, target, sha256, overwrite=True)
     except (CannotWrite, OSError) as error:
@@ -126,7 +133,7 @@ def _whole(target: Path, sha256: str) -> Exported | None:
     try:
         found = Exported.read(target)
     except BadWeights as error:
-        _log.warning("%s It is made again.", error)
+        _log.warning("%s It is not used.", error)
         return None
     return found if found.source_sha256 == sha256 else None
 

@@ -1,7 +1,7 @@
-"""Memory that running the network takes beside its weights.
+"""Memory that running the network takes beside its weights, and that loading it takes.
 
-Measured, see benchmarks/results/memory.json. Between the two published networks it is taken to
-follow the width of the network, whose square the weights' size follows.
+Running: measured, see benchmarks/results/memory.json. Between the two published networks it is
+taken to follow the width of the network, whose square the weights' size follows.
 """
 
 from __future__ import annotations
@@ -31,6 +31,13 @@ _NEEDS: Final = {
     # It packs the weights anew for the first picture, beside the ones it read.
     ("openvino", "f32"): _Need((160 * _MB, 520 * _MB), (1000, 1110)),
 }
+# Peak private memory beyond what the process held before, in bytes per byte of the weights: of the
+# tiny and the large network on the machine of memory.json, rounded up. What is mapped from the
+# file is not in it, because the kernel can drop that.
+_TO_LOAD: Final = {"torch": 1.05, "onnxruntime": 1.65, "openvino": 2.0}
+_LOAD_AT_ONCE: Final = 100 * _MB
+_TO_EXPORT: Final = 3.0
+_EXPORT_AT_ONCE: Final = 200 * _MB
 _OTHER: Final = ("onnxruntime", "f32")  # taken for what was not measured
 
 
@@ -41,6 +48,16 @@ def activation_bytes(name: str, precision: str, f32_bytes: int, extent: Extent) 
         _between(math.sqrt(f32_bytes), *measured) for measured in (need.at_once, need.per_pixel)
     )
     return round(at_once + per_pixel * extent.pixels)
+
+
+def load_bytes(name: str, file_bytes: int) -> int:
+    """Bytes taken on the processor while weights of `file_bytes` are loaded."""
+    return round(file_bytes * _TO_LOAD.get(name, max(_TO_LOAD.values()))) + _LOAD_AT_ONCE
+
+
+def export_bytes(file_bytes: int) -> int:
+    """Bytes taken while a checkpoint of `file_bytes` is exported to ONNX, PyTorch being loaded."""
+    return round(file_bytes * _TO_EXPORT) + _EXPORT_AT_ONCE
 
 
 def _between(width: float, tiny: int, large: int) -> float:

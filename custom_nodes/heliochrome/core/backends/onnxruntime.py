@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from typing import Any, Final
 
 import onnxruntime as ort
@@ -19,6 +21,7 @@ from .base import (
     one_by_one,
     out_of_memory,
     runtime_failed,
+    says_out_of_memory,
 )
 from .exported import Exported, find_exported
 from .memory_table import activation_bytes
@@ -27,7 +30,7 @@ from .nvidia import gpu_name
 Provider = str | tuple[str, dict[str, Any]]
 
 _CPU: Final = "CPUExecutionProvider"
-_CUDA: Final = "CUDAExecutionProvider"
+CUDA: Final = "CUDAExecutionProvider"
 _state = ort.capi.onnxruntime_pybind11_state
 _UNREADABLE: Final = (_state.InvalidProtobuf, _state.InvalidGraph, _state.NoSuchFile)
 _FAILED: Final = (
@@ -75,7 +78,7 @@ class OnnxRuntimeBackend:
 
 
 def devices() -> tuple[str, ...]:
-    gpu = _CUDA in ort.get_available_providers() and gpu_name() is not None
+    gpu = CUDA in ort.get_available_providers() and gpu_name() is not None
     return ("cuda", "cpu") if gpu else ("cpu",)
 
 
@@ -95,14 +98,19 @@ def load(request: Request) -> OnnxRuntimeBackend:
     agreed_precision("onnxruntime", request.device, request.precision, precisions(request.device))
     exported = find_exported(request, "ONNX Runtime")
     if request.device == "cuda":
-        # CUDA's own libraries may come from pip, beside PyTorch; that is where they are found.
-        ort.preload_dlls()
-        session = open_session(request, exported, [(_CUDA, cuda_options())])
+        preload_cuda()
+        session = open_session(request, exported, [(CUDA, cuda_options())])
     else:
         session = open_session(request, exported, [_CPU])
     precision = "int8" if exported.precision == "int8" else "f32"
     agreed_precision("onnxruntime", request.device, precision, precisions(request.device))
     return OnnxRuntimeBackend(session, exported, "onnxruntime", request.device, precision)
+
+
+def preload_cuda() -> None:
+    """Find CUDA's own libraries where pip puts them, beside PyTorch."""
+    with redirect_stdout(sys.stderr):  # it prints what it misses; ours is for results
+        ort.preload_dlls()
 
 
 def cuda_options() -> dict[str, Any]:
@@ -156,8 +164,6 @@ def open_session(
 
 
 _OUT_OF_MEMORY: Final = (
-    "alloc",
-    "out of memory",
     "cuda failure 2:",
     # a bad_alloc of C++ that another library in the process (seen in ComfyUI 0.33) had compiled
     "encountered unknown exception in run()",
@@ -166,5 +172,4 @@ _OUT_OF_MEMORY: Final = (
 
 def is_out_of_memory(error: Exception) -> bool:
     """ONNX Runtime reports a full memory as one of its general errors."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(mark in text for mark in _OUT_OF_MEMORY)
+    return says_out_of_memory(error, *_OUT_OF_MEMORY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import cache, partial
 from typing import Any, Final
 
@@ -15,13 +16,17 @@ from ..lab import FloatArray
 from .base import (
     Request,
     agreed_precision,
+    kept_in,
     no_room_to_load,
     one_by_one,
     out_of_memory,
     runtime_failed,
+    says_out_of_memory,
 )
 from .exported import Exported, find_exported
 from .memory_table import activation_bytes
+
+_log = logging.getLogger("heliochrome")
 
 _DEVICE: Final = "CPU"
 # OpenVINO keeps compiled kernels for each new size: 5000 of them, its default, took 600 MB in
@@ -61,7 +66,7 @@ class OpenVinoBackend:
             self._last = extent
             found: FloatArray = self._model({0: gray_rgb})[0].copy()
         except (MemoryError, RuntimeError) as error:
-            if _is_out_of_memory(error):
+            if says_out_of_memory(error):
                 # What it has packed and compiled so far would be missed by a smaller picture.
                 self._last = self._model = None
                 raise out_of_memory(gray_rgb) from error
@@ -114,7 +119,7 @@ def _compiled(request: Request, exported: Exported, precision: str) -> ov.Compil
     try:
         network = _core().read_model(str(exported.path))
     except (MemoryError, RuntimeError) as error:
-        if _is_out_of_memory(error):
+        if says_out_of_memory(error):
             raise no_room_to_load(request.weights) from error
         raise BadWeights(
             f"{exported.path} is not a readable ONNX model: export it again."
@@ -125,16 +130,25 @@ def _compiled(request: Request, exported: Exported, precision: str) -> ov.Compil
             f"{exported.path} is not a model that Heliochrome exported (input {INPUT_NAME!r} "
             f"expected, got {names}): export it again."
         )
+    options = _options(precision)
+    folder = kept_in(request.cache, "openvino")
+    if folder is not None:
+        try:
+            return _core().compile_model(network, _DEVICE, {**options, "CACHE_DIR": folder})
+        except (MemoryError, RuntimeError) as error:
+            if says_out_of_memory(error):
+                raise no_room_to_load(request.weights) from error
+            _log.warning("OpenVINO compiles without its cache %s: %s", folder, error)
     try:
-        model = _core().compile_model(network, _DEVICE, _options(request, precision))
+        model = _core().compile_model(network, _DEVICE, options)
     except (MemoryError, RuntimeError) as error:
-        if _is_out_of_memory(error):
+        if says_out_of_memory(error):
             raise no_room_to_load(request.weights) from error
         raise runtime_failed("OpenVINO", error) from error
     return model
 
 
-def _options(request: Request, precision: str) -> dict[str, Any]:
+def _options(precision: str) -> dict[str, Any]:
     options: dict[str, Any] = {
         "INFERENCE_PRECISION_HINT": "bf16" if precision == "bf16" else "f32",
         "PERFORMANCE_HINT": "LATENCY",
@@ -143,17 +157,9 @@ def _options(request: Request, precision: str) -> dict[str, Any]:
     }
     if (cores := core_limit()) is not None:
         options["INFERENCE_NUM_THREADS"] = cores
-    if request.cache is not None:
-        options["CACHE_DIR"] = str(request.cache / "openvino")
     return options
 
 
 @cache
 def _core() -> ov.Core:
     return ov.Core()
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """OpenVINO reports a full memory as a RuntimeError with the C++ exception's name."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or "alloc" in text

@@ -16,8 +16,9 @@ import numpy as np
 from ..errors import BackendUnavailable, HeliochromeError, OutOfMemory
 from ..presets import MIN_SIZE
 from ..weights_file import ONNX_SUFFIX
-from .base import AUTO, Backend, Request, no_room_to_load
+from .base import AUTO, Backend, Request, no_room_to_load, require_memory
 from .installed import able_to, backend_module, usable_backends
+from .memory_table import load_bytes
 from .probe_memory import machine_key, recall, remember
 
 _log = logging.getLogger("heliochrome")
@@ -76,8 +77,10 @@ class Order:
 
 
 def open_candidate(candidate: Candidate, request: Request) -> Backend:
-    """Raises what the backend's `load` raises."""
+    """Raises what the backend's `load` raises, and OutOfMemory before it is tried in vain."""
     module = backend_module(candidate.backend)
+    needed = load_bytes(candidate.backend, _file_bytes(request))
+    require_memory(needed, f"load {request.weights.name} into {candidate.backend}")
     try:
         opened: Backend = module.load(replace(request, device=candidate.device))
     except MemoryError as error:
@@ -182,6 +185,12 @@ def _key(request: Request) -> str:
     megabytes = round(request.weights.stat().st_size / 1e6, -1)
     network = f"{kind} of {megabytes:.0f} MB"
     return machine_key(network, f"device {request.device}", f"precision {request.precision}")
+
+
+def _file_bytes(request: Request) -> int:
+    """Of the file that is read; a quantised network is a quarter of its checkpoint."""
+    quarter = request.precision == "int8" and not _is_export(request)
+    return request.weights.stat().st_size // (4 if quarter else 1)
 
 
 def _is_export(request: Request) -> bool:

@@ -17,14 +17,13 @@ import onnxruntime as ort
 from ..errors import BackendUnavailable
 from ..export import INPUT_NAME
 from ..presets import MAX_SIZE, SIZE_STEP
-from .base import Request, agreed_precision
+from .base import Request, agreed_precision, kept_in
 from .exported import find_exported
 from .installed import install_command
 from .nvidia import gpu_name
-from .onnxruntime import OnnxRuntimeBackend, cuda_options, open_session
+from .onnxruntime import CUDA, OnnxRuntimeBackend, cuda_options, open_session, preload_cuda
 
 _TENSORRT: Final = "TensorrtExecutionProvider"
-_CUDA: Final = "CUDAExecutionProvider"
 _LIBRARY: Final = "nvinfer_10.dll" if os.name == "nt" else "libnvinfer.so.10"
 # A panorama has a short side below MIN_SIZE.
 _LEAST: Final = SIZE_STEP
@@ -57,8 +56,10 @@ def load(request: Request) -> OnnxRuntimeBackend:
         )
     precision = agreed_precision("tensorrt", "cuda", request.precision, precisions("cuda"))
     exported = find_exported(request, "TensorRT")
-    ort.preload_dlls()
-    providers = [(_TENSORRT, engine_options(precision, request.cache)), (_CUDA, cuda_options())]
+    if exported.precision == "int8":  # TensorRT has a calibration of its own
+        agreed_precision("tensorrt", "cuda", "int8", precisions("cuda"))
+    preload_cuda()
+    providers = [(_TENSORRT, engine_options(precision, request.cache)), (CUDA, cuda_options())]
     session = open_session(request, exported, providers)
     return OnnxRuntimeBackend(session, exported, "tensorrt", "cuda", precision)
 
@@ -77,8 +78,8 @@ def engine_options(precision: str, cache: Path | None) -> dict[str, Any]:
         # LayerNorm and softmax lose too much in fp16.
         "trt_layer_norm_fp32_fallback": True,
     }
-    if cache is not None:
-        folder = str(cache / "tensorrt")
+    folder = kept_in(cache, "tensorrt")
+    if folder is not None:
         options |= {
             "trt_engine_cache_enable": True,
             "trt_engine_cache_path": folder,

@@ -11,16 +11,19 @@ from ..errors import BackendUnavailable, BadWeights
 from ..extent import Extent
 from ..lab import FloatArray
 from ..weights import load_network
-from .base import Request, agreed_precision, no_room_to_load, out_of_memory
+from .base import (
+    Request,
+    agreed_precision,
+    no_room_to_load,
+    out_of_memory,
+    runtime_failed,
+    says_out_of_memory,
+)
 from .cuda_graphs import GraphedNetwork
 from .memory_table import activation_bytes
 
-# The last is oneDNN's, which has no room for a kernel.
-_MEMORY_MARKS: Final = (
-    "can't allocate memory",
-    "cannot allocate memory",
-    "could not create a primitive",
-)
+_NO_KERNEL: Final = "could not create a primitive"  # oneDNN's, which has no room for a kernel
+_REASON: Final = 0  # line of PyTorch's messages; the last ones of CUDA's are general advice
 
 
 class TorchBackend:
@@ -40,7 +43,12 @@ class TorchBackend:
         try:
             with (
                 torch.inference_mode(),
-                torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"),
+                torch.autocast(
+                    self.device,
+                    torch.bfloat16,
+                    enabled=self.precision == "bf16",
+                    cache_enabled=False,  # a cast that a CUDA graph recorded must not be kept
+                ),
             ):
                 image = torch.from_numpy(gray_rgb).to(self.device)
                 image = image.contiguous(memory_format=torch.channels_last)
@@ -48,7 +56,7 @@ class TorchBackend:
                 found: FloatArray = ab.float().cpu().numpy()
         except (MemoryError, RuntimeError) as error:
             if not _is_out_of_memory(error):
-                raise
+                raise runtime_failed("PyTorch", error, _REASON) from error
             failure = out_of_memory(gray_rgb)
             failure.__cause__ = error.with_traceback(None)  # its frames hold the activations
         else:
@@ -96,12 +104,13 @@ def load(request: Request) -> TorchBackend:
         return TorchBackend(FoldedDDColor(load_network(request.weights)), device, precision)
     except (MemoryError, RuntimeError, BadWeights) as error:
         # A checkpoint that cannot be mapped into memory reads like a damaged one.
-        if not any(e is not None and _is_out_of_memory(e) for e in (error, error.__cause__)):
-            raise
-        raise no_room_to_load(request.weights) from error
+        if any(e is not None and _is_out_of_memory(e) for e in (error, error.__cause__)):
+            raise no_room_to_load(request.weights) from error
+        if isinstance(error, RuntimeError):
+            raise runtime_failed("PyTorch", error, _REASON) from error
+        raise
 
 
 def _is_out_of_memory(error: BaseException) -> bool:
     """PyTorch reports a full CPU as a plain RuntimeError."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or any(mark in str(error).lower() for mark in _MEMORY_MARKS)
+    return isinstance(error, torch.OutOfMemoryError) or says_out_of_memory(error, _NO_KERNEL)
