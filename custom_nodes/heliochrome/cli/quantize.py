@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ..core.presets import DEFAULT_PRESET, MAX_SIZE, MIN_SIZE
+from .interrupt import answering_interrupt
 from .output import complain, say
 
 
@@ -32,9 +34,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
     from ..core.errors import BadSetting
     from ..core.export import INT8_SUFFIX
-    from ..core.quantize import quantize
+    from ..core.quantize import plan, quantize
     from ..core.store import ModelStore
     from ..core.weights_file import refuse_impostor
 
@@ -46,15 +50,24 @@ def run(args: argparse.Namespace) -> int:
     refuse_impostor(weights, str(weights))
     target = (args.output or weights.with_suffix(INT8_SUFFIX)).expanduser()
     complain(f"quantising {weights} on {len(args.photos)} photographs (some minutes)")
-    made = quantize(
+    planned = plan(
         weights,
         [photo.expanduser() for photo in args.photos],
         target,
         sha256=store.sha256(weights),
         cache=store.cache,
-        size=args.size,
         overwrite=args.overwrite,
     )
+    with (
+        answering_interrupt() as cancel,
+        tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}", disable=None, file=sys.stderr) as bar,
+    ):
+
+        def advance(done: int, total: int) -> None:
+            bar.n = 100 * done / total
+            bar.refresh()
+
+        made = quantize(planned, args.size, progress=advance, cancel=cancel)
     judged = ", ".join(photo.name for photo in made.judged_on)
     say(str(made.path))
     say(f"calibrated on {len(made.calibrated_on)} photographs, judged on the others: {judged}")
