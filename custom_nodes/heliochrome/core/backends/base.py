@@ -117,10 +117,10 @@ _MEMORY_MARKS: Final = (
     "bad_alloc",
     "bad allocation",
     "bad array new length",
-    "failed to allocate",
-    "cannot allocate",
-    "can't allocate",
-    "could not allocate",
+    "failed to alloc",
+    "cannot alloc",
+    "can't alloc",  # in full: OpenVINO's FullyConnected stops there
+    "could not alloc",
 )
 
 
