@@ -153,6 +153,16 @@ def test_the_place_of_the_float32_export_stays_free_for_it(
         planned(inputs["weights"], [inputs["photo"], inputs["held out"]], beside)
 
 
+def test_only_onnx_files_are_written(checkpoint: Path, photos: list[Path], tmp_path: Path) -> None:
+    note = tmp_path / "note.txt"
+    note.write_text("mine")
+    (tmp_path / "x.onnx").symlink_to(note)
+    for target in (note, tmp_path / "x.onnx", tmp_path / "new.safetensors"):
+        with pytest.raises(BadSetting, match=r"does not end in \.onnx"):
+            planned(checkpoint, photos, target)
+    assert note.read_text() == "mine"
+
+
 @pytest.mark.parametrize("kind", ["file", "folder", "dangling link"])
 def test_what_is_there_is_not_replaced_unasked(
     checkpoint: Path, photos: list[Path], tmp_path: Path, kind: str

@@ -84,12 +84,12 @@ def plan(
     BackendUnavailable (what to install), BadWeights.
     """
     target = Path(os.path.realpath(target)) if overwrite else target
+    _refuse_inputs(target, [weights, weights.with_suffix(ONNX_SUFFIX), *photos])
     if target.suffix.lower() != ONNX_SUFFIX:
         raise BadSetting(
             f"an int8 model is an ONNX file, and {target} does not end in {ONNX_SUFFIX}: "
             f"name it {target.stem}{INT8_SUFFIX}."
         )
-    _refuse_inputs(target, [weights, weights.with_suffix(ONNX_SUFFIX), *photos])
     if os.path.lexists(target) and not (overwrite and target.is_file()):
         raise OutputExists(f"{target} is already there: pass --overwrite to replace a file.")
     if len(photos) < FEWEST_PHOTOS:
