@@ -51,7 +51,7 @@ lint: $(BIN)/.test
 	$(BIN)/mypy custom_nodes/heliochrome
 
 test: lint
-	$(BIN)/python -m pytest -m "not large"
+	$(BIN)/python -m pytest -m "not large" -n 2 --dist loadfile
 
 test-all: lint
 	$(BIN)/python -m pytest
