@@ -185,8 +185,8 @@ def write_plain(path: Path, pixels: np.ndarray) -> None:
 
 def as_page(report: dict[str, Any]) -> str:
     lines = [
-        f"{machine.named(report['machine'])}. Made by `python benchmarks/pipeline.py`. No network, "
-        "except in the last table; the preset is portrait.",
+        f"{machine.named(report['machine'])}. Made by `python benchmarks/pipeline.py`. No network; "
+        "the preset is portrait.",
         "",
         "| picture | pipeline | before (s) | after (s) | both (s) | of OpenCV's time |",
         "| --- | --- | ---: | ---: | ---: | ---: |",

@@ -58,6 +58,8 @@ def test_export_is_one_file_of_the_stated_opset_and_is_not_overwritten(checkpoin
     assert sorted(path.name for path in target.parent.iterdir()) == ["micro.onnx", "micro.pth"]
     with pytest.raises(OutputExists, match="--overwrite"):
         export_onnx(checkpoint, target, "0" * 64)
+    with pytest.raises(OutputExists, match="never overwritten"):
+        export_onnx(checkpoint, checkpoint, "0" * 64, overwrite=True)
 
 
 def _text(path: Path) -> None:

@@ -196,3 +196,11 @@ def human_bytes(size: int) -> str:
         units.pop(0)
     digits = 1 if value < 10 and units[0] != "bytes" else 0
     return f"{value:.{digits}f} {units[0]}"
+
+
+def is_same_file(path: Path, other: Path) -> bool:
+    """Whether both names lead to one file, through links too; neither has to exist."""
+    try:
+        return path.samefile(other)
+    except OSError:
+        return os.path.realpath(path) == os.path.realpath(other)

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from .disk import whole_file, writing
+from .disk import is_same_file, whole_file, writing
 from .errors import BackendUnavailable, OutputExists
 from .onnx_metadata import NETWORK_KEY, SOURCE_KEY
 from .presets import MAX_SIZE, SIZE_STEP
@@ -40,6 +40,10 @@ def export_onnx(weights: Path, target: Path, sha256: str, *, overwrite: bool = F
     another checkpoint. The file appears whole or not at all. Raises BadWeights, OutputExists,
     BackendUnavailable (what to install).
     """
+    if is_same_file(weights, target):
+        raise OutputExists(
+            f"{target} is the checkpoint itself, which is never overwritten: choose another name."
+        )
     if target.exists() and not overwrite:
         raise OutputExists(f"{target} is already there: pass --overwrite to replace it.")
     try:

@@ -18,7 +18,7 @@ from .backends.base import Backend, Request
 from .backends.exported import Exported, find_exported
 from .backends.installed import backend_module, install_command, usable_backends
 from .child import in_child
-from .disk import whole_file, writing
+from .disk import is_same_file, whole_file, writing
 from .errors import BackendUnavailable, BadSetting, OutputExists
 from .export import INPUT_NAME, INT8_SUFFIX
 from .extent import Extent
@@ -173,18 +173,11 @@ def quantize(
 def _refuse_inputs(target: Path, inputs: Sequence[Path]) -> None:
     """Raise OutputExists if `target` is one of them, also through links."""
     for path in inputs:
-        if os.path.realpath(path) == os.path.realpath(target) or _is_same(path, target):
+        if is_same_file(path, target):
             raise OutputExists(
                 f"{target} is {path}, which is read here and never overwritten. "
                 "Choose another name."
             )
-
-
-def _is_same(path: Path, target: Path) -> bool:
-    try:
-        return path.samefile(target)
-    except OSError:
-        return False
 
 
 def _judge(path: Path, precision: str) -> Backend:

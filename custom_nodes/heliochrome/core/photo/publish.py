@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from ..disk import whole_file
+from ..disk import is_same_file, whole_file
 from ..errors import OutputExists, OutputFailed
 
 
@@ -27,7 +27,7 @@ def destination(path: Path, source: Path | None, *, overwrite: bool) -> Path:
         raise OutputFailed(
             f"{path}: the folder cannot be looked into: {error.strerror}."
         ) from error
-    if source is not None and _is_same(path, source):
+    if source is not None and is_same_file(path, source):
         raise OutputExists(
             f"{path} is the photograph being worked on, which is never overwritten. "
             "Choose another name or folder."
@@ -61,13 +61,6 @@ def failed(target: Path, reason: str) -> OutputFailed:
         f"{target} could not be written: {reason}. Nothing was left behind. "
         "Free some room, or choose a folder that can be written to."
     )
-
-
-def _is_same(path: Path, source: Path) -> bool:
-    try:
-        return path.samefile(source)
-    except OSError:
-        return False
 
 
 def _exists(path: Path) -> OutputExists:
