@@ -39,6 +39,10 @@ class OutOfMemory(HeliochromeError):
     """There is not enough memory for what was asked."""
 
 
+class GenerationFailed(HeliochromeError):
+    """The runtime failed while it made a picture. The next request starts with a fresh one."""
+
+
 class OutputExists(HeliochromeError):
     """The destination is already there, or is the input itself."""
 
