@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from itertools import combinations
 from typing import Final
 
-import cv2
 import numpy as np
 
 from .errors import BadSetting
 from .extent import Extent
 from .lab import FloatArray
 from .presets import ENSEMBLES, MAX_SIZE, MIN_SIZE, SIZE_STEP
+from .resize import resized
 
 # The smallest pass sees half of the largest: other details, the same kind of photograph.
 _SPAN: Final = 2.0
@@ -49,7 +49,7 @@ def combine(predictions: Sequence[FloatArray], extent: Extent) -> tuple[FloatArr
     """
     if not predictions:
         raise BadSetting("predictions: expected at least one, got none.")
-    seen = [_at(ab, extent) for ab in predictions]
+    seen = [resized(ab, extent) for ab in predictions]
     if len(seen) == 1:
         return seen[0], np.ones(seen[0].shape[:2], np.float32)
     confidence = np.zeros((extent.height, extent.width), np.float32)
@@ -70,13 +70,3 @@ def agreement(one: FloatArray, other: FloatArray) -> FloatArray:
     difference = (one - other) * np.float32(1 / _HALF_AGREEMENT)
     agreed: FloatArray = 1 / (1 + (difference * difference).sum(axis=-1))
     return agreed
-
-
-def _at(ab: FloatArray, extent: Extent) -> FloatArray:
-    own = Extent.of(ab.shape)
-    if own == extent:
-        return ab
-    shrinks = own.width >= extent.width and own.height >= extent.height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    resized: FloatArray = cv2.resize(ab, (extent.width, extent.height), interpolation=how)
-    return resized

@@ -13,6 +13,7 @@ from .errors import BadImage
 from .extent import Extent
 from .lab import FloatArray, ImageArray, full_scale
 from .pixels import require_rgb
+from .resize import resized
 
 _REACH: Final = 0.3  # of the long side: how far a colour spreads on even ground
 _EDGE: Final = 12.0  # L* difference that stops a colour as the whole reach does
@@ -87,9 +88,7 @@ def _at(hints: Hints, extent: Extent) -> tuple[FloatArray, FloatArray]:
     # OpenCV's Lab is good enough: a painted colour is not measured
     ab = cv2.cvtColor(np.clip(rgb, 0, 1).astype(np.float32), cv2.COLOR_RGB2Lab)[..., 1:]
     planes = np.dstack((ab * mask[..., None], mask))
-    shrinks = mask.shape[1] >= extent.width and mask.shape[0] >= extent.height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    small = cv2.resize(planes, (extent.width, extent.height), interpolation=how)
+    small = resized(planes, extent)
     return small[..., :2], np.clip(small[..., 2], 0, 1)
 
 

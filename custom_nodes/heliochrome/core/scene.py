@@ -13,6 +13,7 @@ from .extent import Extent
 from .faces import Face
 from .lab import FloatArray, grey
 from .presets import BUILDING, DEFAULT_PRESET, PORTRAIT, Preset
+from .resize import resized
 
 Seen = Literal["faces", "uprights", "nothing"]
 
@@ -64,17 +65,14 @@ def _upright_lines(light: FloatArray) -> tuple[int, float]:
     By the line segment detector of von Gioi et al. (2010), the border left out.
     """
     extent = Extent.of(light.shape).fit(_LONG_SIDE, 1)
-    size = (extent.width, extent.height)
-    shrinks = light.shape[1] > extent.width
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    seen = np.rint(grey(cv2.resize(light, size, interpolation=how)) * 255).astype(np.uint8)
+    seen = np.rint(grey(resized(light, extent)) * 255).astype(np.uint8)
     segments = cv2.createLineSegmentDetector().detect(seen)[0]
     if segments is None:
         return 0, 0.0
     ends = segments.reshape(-1, 2, 2)  # (n, 2 ends, x and y)
     across, down = np.abs(ends[:, 1] - ends[:, 0]).T
     length = np.hypot(across, down)
-    middle = ends.mean(axis=1) / size
+    middle = ends.mean(axis=1) / (extent.width, extent.height)
     inside = (np.abs(middle - 0.5) < 0.5 - _FRAME).all(axis=1)
     upright = down * np.tan(np.radians(_UPRIGHT)) >= across
     counted = inside & upright & (length >= _LONG * _LONG_SIDE)

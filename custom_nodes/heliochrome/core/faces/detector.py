@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..errors import ChecksumMismatch
 from ..extent import Extent
 from ..lab import FloatArray, grey
+from ..resize import resized
 
 _MODEL: Final = "centerface.onnx"
 _SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aefbc"
@@ -53,9 +54,7 @@ def find_faces(light: FloatArray) -> tuple[Face, ...]:
     model file of this installation is damaged.
     """
     extent = Extent.of(light.shape).fit(_LONG_SIDE, _STEP)
-    shrinks = light.shape[1] >= extent.width and light.shape[0] >= extent.height
-    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    small = cv2.resize(light, (extent.width, extent.height), interpolation=how)
+    small = resized(light, extent)
     seen = np.repeat(grey(small)[None, None] * np.float32(255), 3, axis=1)  # (1, 3, h, w)
     # A new network each time: OpenCV's classic engine gives wrong numbers when one is
     # used again at another size, and one must not be shared between threads.
