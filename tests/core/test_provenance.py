@@ -1,5 +1,6 @@
 """Provenance: the record comes back equal, and nothing that was there goes away."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from xml.etree import ElementTree
 
@@ -61,9 +62,15 @@ AWKWARD = Provenance(
     software="Other 9",
 )
 
+GENERATED = Provenance("generation", "sd", None, {"prompt": "a cat"}, (), PROVENANCE.when)
+PAINTED = Provenance("inpainting", "sd", "0" * 64, {"seed": 7}, ("told",), PROVENANCE.when, "Old 1")
+LATER = PROVENANCE.after(PAINTED).after(GENERATED)
+
 
 @pytest.mark.parametrize(
-    "provenance", [PROVENANCE, PREVIEW, AWKWARD], ids=["usual", "preview", "awkward"]
+    "provenance",
+    [PROVENANCE, PREVIEW, AWKWARD, LATER, PREVIEW.after(AWKWARD)],
+    ids=["usual", "preview", "awkward", "later", "after-awkward"],
 )
 @pytest.mark.parametrize("existing", [None, XMP], ids=["new", "existing"])
 def test_what_is_written_is_read_back_equal(provenance, existing):
@@ -76,13 +83,28 @@ def test_what_is_written_is_read_back_equal(provenance, existing):
 
 @pytest.mark.parametrize(
     ("provenance", "code"),
-    [(PROVENANCE, "compositeWithTrainedAlgorithmicMedia"), (PREVIEW, "algorithmicallyEnhanced")],
+    [
+        (PROVENANCE, "compositeWithTrainedAlgorithmicMedia"),
+        (PREVIEW, "algorithmicallyEnhanced"),
+        (GENERATED, "trainedAlgorithmicMedia"),
+        (PAINTED, "compositeWithTrainedAlgorithmicMedia"),
+        (replace(PAINTED, kind="variation"), "compositeWithTrainedAlgorithmicMedia"),
+        (PROVENANCE.after(PAINTED), "compositeWithTrainedAlgorithmicMedia"),
+        (PREVIEW.after(PAINTED), "compositeWithTrainedAlgorithmicMedia"),
+        (PREVIEW.after(PREVIEW), "algorithmicallyEnhanced"),
+        (LATER, "trainedAlgorithmicMedia"),  # no part of it was ever a camera's
+    ],
 )
 def test_the_source_type_is_iptc_s(provenance, code):
     root = parse(to_xmp(provenance, None))
     (found,) = root.findall(".//ext:DigitalSourceType", NAMES)
     assert found.text == f"http://cv.iptc.org/newscodes/digitalsourcetype/{code}"
-    assert SOURCE_TYPES[provenance.kind] == found.text
+    assert provenance.source_type == found.text
+
+
+def test_every_kind_is_placed_among_the_others():
+    for kind in SOURCE_TYPES:
+        assert replace(PREVIEW, kind=kind).after(PREVIEW).source_type == SOURCE_TYPES[kind]
 
 
 def test_the_history_event():
@@ -94,6 +116,36 @@ def test_the_history_event():
     assert found["when"] == "2026-01-02T03:04:05+00:00"
     for word in ("colorization", "ddcolor_v2", "size=512", "ab" * 32):
         assert word in found["parameters"]
+
+
+def test_every_step_has_an_event_of_its_own_oldest_first():
+    root = parse(to_xmp(LATER, packet_with("")))
+    events = [
+        {child.tag.split("}")[1]: child.text for child in event}
+        for event in root.findall(".//mm:History/rdf:Seq/rdf:li", NAMES)
+    ]
+    assert [event["action"] for event in events] == ["created", "edited", "edited"]
+    assert [event["softwareAgent"] for event in events][1] == "Old 1"
+    for event, words in zip(
+        events,
+        ("generation; model=sd; prompt=a cat", "inpainting; ", "colorization; "),
+        strict=True,
+    ):
+        assert event["parameters"].startswith(words)
+
+
+def test_records_that_came_before_stand_in_one_row():
+    assert [record.kind for record in LATER.earlier] == ["generation", "inpainting"]
+    assert all(record.earlier == () for record in LATER.earlier)
+    assert PROVENANCE.after(None) is PROVENANCE
+    assert GENERATED.after(LATER).earlier == (GENERATED, PAINTED, PROVENANCE)
+
+
+def test_a_record_before_that_cannot_be_understood_is_no_record():
+    packet = to_xmp(PROVENANCE.after(PAINTED), None)
+    assert from_xmp(packet.replace(b'"inpainting"', b'"magic"')) is None
+    assert from_xmp(packet.replace(b'"seed"', b'seed"')) is None
+    assert from_xmp(packet.replace(b'"software"', b'"hardware"')) is None
 
 
 def test_existing_properties_survive():
@@ -190,7 +242,11 @@ def test_characters_that_xml_cannot_hold():
 
 @pytest.mark.parametrize(
     "change",
-    [{"kind": "magic"}, {"when": datetime(2026, 1, 1)}],
+    [
+        {"kind": "magic"},
+        {"when": datetime(2026, 1, 1)},
+        {"earlier": (PROVENANCE.after(GENERATED),)},
+    ],
 )
 def test_bad_records_are_refused(change):
     fields = {f: getattr(PROVENANCE, f) for f in PROVENANCE.__dataclass_fields__} | change

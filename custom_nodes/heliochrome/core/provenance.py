@@ -1,4 +1,4 @@
-"""Says in the file itself that its colours are not the camera's, and what made them.
+"""Says in the file itself what of it is not the camera's, and what made it.
 
 Written as XMP: IPTC's DigitalSourceType for machines that sort pictures, an xmpMM:History
 event for people who open the file's history, and our own namespace for the full record.
@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from xml.dom.minidom import Attr, Element
 
 from ..version import SOFTWARE
@@ -28,7 +28,7 @@ from .xmp import (
     value_of,
 )
 
-Kind = Literal["colorization", "preview"]
+Kind = Literal["colorization", "preview", "generation", "variation", "inpainting"]
 Parameter = str | int | float | bool
 
 # IPTC Digital Source Type NewsCodes, http://cv.iptc.org/newscodes/digitalsourcetype/ (2024-10-23).
@@ -42,21 +42,32 @@ SOURCE_TYPES: Final[Mapping[Kind, str]] = {
     # "Modification or correction by algorithm without changing the main content, initiated or
     # configured by a human". A fixed tone curve; nothing trained takes part.
     "preview": _NEWSCODES + "algorithmicallyEnhanced",
+    # "Created using Generative AI": all of it is made up, from words.
+    "generation": _NEWSCODES + "trainedAlgorithmicMedia",
+    # Made from a picture of the user's, as a whole or within a mask.
+    "variation": _NEWSCODES + "compositeWithTrainedAlgorithmicMedia",
+    "inpainting": _NEWSCODES + "compositeWithTrainedAlgorithmicMedia",
 }
+# Of several, a file is called what leaves least of it to the camera.
+_SEVERITY: Final = [SOURCE_TYPES[kind] for kind in ("preview", "variation", "generation")]
 
 NAMESPACE: Final = "urn:heliochrome:provenance:1.0/"
 IPTC_EXTENSION: Final = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 MEDIA_MANAGEMENT: Final = "http://ns.adobe.com/xap/1.0/mm/"
 EVENT: Final = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
 
+_RECORDED: Final = ("kind", "model", "model_sha256", "parameters", "notices", "software")
+
 
 @dataclass(frozen=True)
 class Provenance:
-    """How a picture came by its colours.
+    """How a picture came by its colours, or by its content.
 
-    model and model_sha256: the model's id and its file's digest; None for a preview.
-    parameters: the settings used; floats must be finite. notices: what was changed for the
-    user, in sentences. when: aware. Raises BadSetting.
+    model and model_sha256: the model's id and its file's digest (of a Stable Diffusion folder:
+    of its UNet); None where there is none. parameters: the settings used; floats must be
+    finite. notices: what was changed for the user, in sentences. when: aware. earlier: what
+    was done to the picture before, oldest first; these have no `earlier` of their own, see
+    `after`. Raises BadSetting.
     """
 
     kind: Kind
@@ -66,12 +77,27 @@ class Provenance:
     notices: tuple[str, ...]
     when: datetime
     software: str = field(default=SOFTWARE)
+    earlier: tuple[Provenance, ...] = ()
 
     def __post_init__(self) -> None:
         if self.kind not in SOURCE_TYPES:
             raise BadSetting(f"Expected kind to be one of {list(SOURCE_TYPES)}, not {self.kind!r}.")
         if self.when.tzinfo is None:
             raise BadSetting("Expected a time with a time zone; use datetime.now(timezone.utc).")
+        if any(record.earlier for record in self.earlier):
+            raise BadSetting("Expected earlier records in one row; use `after` to add one.")
+
+    def after(self, before: Provenance | None) -> Provenance:
+        """This record of a picture that came with the record `before`, if it had one."""
+        if before is None:
+            return self
+        return replace(self, earlier=(*before.earlier, replace(before, earlier=()), *self.earlier))
+
+    @property
+    def source_type(self) -> str:
+        """IPTC's DigitalSourceType of the file, with all that was done to it."""
+        kinds = [SOURCE_TYPES[record.kind] for record in (*self.earlier, self)]
+        return max(kinds, key=_SEVERITY.index)
 
 
 def to_xmp(provenance: Provenance, existing: bytes | None) -> bytes:
@@ -88,8 +114,7 @@ def to_xmp(provenance: Provenance, existing: bytes | None) -> bytes:
     previous = _take_previous(packet)
     _take_ours(packet)
     ours = packet.add_description({"Iptc4xmpExt": IPTC_EXTENSION, "heliochrome": NAMESPACE})
-    source_type = SOURCE_TYPES[provenance.kind]
-    packet.append(ours, IPTC_EXTENSION, "Iptc4xmpExt:DigitalSourceType", source_type)
+    packet.append(ours, IPTC_EXTENSION, "Iptc4xmpExt:DigitalSourceType", provenance.source_type)
     for name, text in (
         ("Kind", provenance.kind),
         ("Model", provenance.model),
@@ -101,7 +126,10 @@ def to_xmp(provenance: Provenance, existing: bytes | None) -> bytes:
         if text is not None:
             packet.append(ours, NAMESPACE, f"heliochrome:{name}", text)
     _append_array(packet, ours, "Notices", provenance.notices)
+    _append_array(packet, ours, "Earlier", tuple(map(_record, provenance.earlier)))
     _append_array(packet, ours, "PreviousDigitalSourceTypes", previous)
+    for earlier in provenance.earlier:
+        _append_event(packet, earlier, ())
     _append_event(packet, provenance, previous)
     return packet.to_bytes()
 
@@ -123,8 +151,9 @@ def from_xmp(packet: bytes) -> Provenance | None:
             notices=_array(parsed, "Notices"),
             software=parsed.text(NAMESPACE, "Software") or "",
             when=datetime.fromisoformat(parsed.text(NAMESPACE, "When") or ""),
+            earlier=tuple(map(_from_record, _array(parsed, "Earlier"))),
         )
-    except (ValueError, BadSetting):  # MalformedXmp and bad JSON are ValueErrors
+    except (ValueError, TypeError, KeyError, BadSetting):  # MalformedXmp is a ValueError
         return None
 
 
@@ -176,7 +205,7 @@ def _append_event(packet: Packet, provenance: Provenance, previous: tuple[str, .
     event.setAttributeNS(XMLNS, "xmlns:stEvt", EVENT)
     event.setAttributeNS(RDF, "rdf:parseType", "Resource")
     for name, text in (
-        ("action", "edited"),
+        ("action", "created" if provenance.kind == "generation" else "edited"),
         ("softwareAgent", provenance.software),
         ("when", provenance.when.isoformat()),
         ("parameters", _sentence(provenance, previous)),
@@ -198,7 +227,20 @@ def _sentence(provenance: Provenance, previous: tuple[str, ...]) -> str:
     return "; ".join(parts)
 
 
-def _json(parameters: Mapping[str, Parameter]) -> str:
+def _record(provenance: Provenance) -> str:
+    """One earlier record, in one line."""
+    fields = {name: getattr(provenance, name) for name in _RECORDED}
+    return _json({**fields, "when": provenance.when.isoformat()})
+
+
+def _from_record(line: str) -> Provenance:
+    found = json.loads(line)
+    fields = {name: found[name] for name in _RECORDED}
+    when = datetime.fromisoformat(found["when"])
+    return Provenance(**{**fields, "notices": tuple(fields["notices"])}, when=when)
+
+
+def _json(parameters: Mapping[str, Any]) -> str:
     """Types survive: 1, 1.0, true and "1" come back as what they were."""
     try:
         text = json.dumps(dict(parameters), sort_keys=True, ensure_ascii=False, allow_nan=False)
