@@ -21,7 +21,7 @@ from .jobs import Cancel, Progress, never_cancel, no_progress
 _log = logging.getLogger("heliochrome")
 
 _BLOCK_BYTES: Final = 1 << 20
-_PART: Final = ".heliochrome-part"
+PART: Final = ".heliochrome-part"
 # What file systems without hard links answer (FAT, some network shares, Android).
 _NO_LINKS: Final = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 _FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -67,7 +67,7 @@ def whole_file(target: Path, *, overwrite: bool, owner: str = "") -> Iterator[Bi
     `overwrite`: killed between two system calls, the process leaves `target` empty.
     """
     prefix = f".{owner}." if owner else "."
-    part = target.parent / f"{prefix}{secrets.token_hex(8)}{_PART}{target.suffix}"
+    part = target.parent / f"{prefix}{secrets.token_hex(8)}{PART}{target.suffix}"
     try:
         # Not mkstemp, whose files only the owner may read: this one is to be an ordinary file.
         with part.open("x+b") as file:
@@ -84,10 +84,48 @@ def whole_file(target: Path, *, overwrite: bool, owner: str = "") -> Iterator[Bi
             part.unlink(missing_ok=True)
 
 
+@contextmanager
+def whole_folder(target: Path, *, owner: str) -> Iterator[Path]:
+    """A folder that becomes `target`, which must not be there, when the block ends well.
+
+    Otherwise as `whole_file`. Raises OSError; FileExistsError if `target` is there.
+    """
+    part = target.parent / f".{owner}.{secrets.token_hex(8)}{PART}"
+    try:
+        part.mkdir()
+        yield part
+        publish_folder(part, target)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def publish_folder(folder: Path, target: Path) -> Path:
+    """Give a finished folder its name `target`; a power cut leaves it whole under either name.
+
+    Raises OSError; FileExistsError if `target` is there.
+    """
+    for path in folder.rglob("*"):
+        if path.is_file():
+            with path.open("rb+") as file:
+                os.fsync(file.fileno())
+        else:
+            sync_folder(path)
+    sync_folder(folder)
+    if os.path.lexists(target):  # POSIX would replace an empty folder
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target))
+    folder.rename(target)
+    sync_folder(target.parent)
+    return target
+
+
 def sweep_parts(folder: Path, owner: str) -> None:
-    """Remove what killed processes have left of the owner's files. None may be being written."""
-    for path in folder.glob(f".{owner}.*{_PART}*"):
-        path.unlink(missing_ok=True)
+    """Remove what killed processes have left of the owner's files and folders. None may be
+    being written."""
+    for path in folder.glob(f".{owner}.*{PART}*"):
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _name_new(part: Path, target: Path) -> None:

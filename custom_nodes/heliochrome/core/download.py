@@ -13,6 +13,7 @@ from .disk import read_blocks, read_json, replace_durably, require_room, write_j
 from .errors import BadWeights, ChecksumMismatch, DownloadFailed
 from .http_body import Head, HttpFailure, RangeIgnored, open_body
 from .jobs import Cancel, Progress, never_cancel, no_progress
+from .object_stores import hides_absence
 from .weights_file import refuse_impostor
 
 _log = logging.getLogger("heliochrome")
@@ -103,6 +104,30 @@ def download(
         _log.info("%s: %s; trying again in %.1f s", remote.url, reason, wait)
         _sleep(wait, cancel)
     return _finish(remote, partial, target)
+
+
+def look(
+    remote: Remote, *, patience: Patience = Patience(), cancel: Cancel = never_cancel
+) -> Head | None:
+    """What the server says of a file; None if it has none of that name. Nothing is kept.
+
+    Asks with GET and hangs up: not every server answers HEAD, and signed addresses never do.
+    Raises `DownloadFailed` and what `cancel` raises.
+    """
+    wait = patience.first_wait_s
+    for left in reversed(range(patience.tries)):
+        try:
+            with open_body(remote.endpoint, remote.path, 0, patience.stall_s, cancel) as (head, _):
+                return head
+        except HttpFailure as failure:
+            if failure.missing or (failure.refused and hides_absence(remote.endpoint)):
+                return None
+            if failure.lasting or not left:
+                error = DownloadFailed if failure.reached else Unreachable
+                raise error(f"{remote.url}: {failure}.") from failure
+        _sleep(wait, cancel)
+        wait = min(2 * wait, _LONGEST_WAIT_S)
+    raise AssertionError("every try returned or raised")
 
 
 def _receive(

@@ -50,7 +50,7 @@ class Endpoints:
         """
         address = self.huggingface if source.host == "huggingface" else self.modelscope
         parts = urlsplit(address)
-        if parts.scheme == "http" and not source.sha256 and not _is_loopback(parts.hostname or ""):
+        if parts.scheme == "http" and not source.sha256 and not is_loopback(parts.hostname or ""):
             raise DownloadFailed(
                 f"{address}/{source.path}: not fetched over plain http, because no SHA-256 is "
                 "published for this file and nothing would show that it was changed on the way."
@@ -58,7 +58,8 @@ class Endpoints:
         return address
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

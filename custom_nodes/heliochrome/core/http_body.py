@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from .jobs import Cancel
+from .object_stores import open_store
 
 _LEAST_BLOCK_BYTES: Final = 64 * 1024
-_CONNECT_TIMEOUT: Final = "10s"
-_WHOLE_REQUEST: Final = "7days"  # obstore's default, 30 s, would cut every large download
 _POLL_S: Final = 0.1
 _STATUS = re.compile(r"status code: (\d{3}[\w ]*)")
 
@@ -36,12 +35,22 @@ class Head:
 class HttpFailure(Exception):
     """An answer that did not come, or broke off. The text is a reason, not a sentence.
 
-    reached: the server was there. lasting: asking again cannot help.
+    reached: the server was there. lasting: asking again cannot help. missing: it has no such
+    file. refused: it does not say whether it has (S3's answer to those who may not list).
     """
 
-    def __init__(self, reason: str, *, reached: bool, lasting: bool = False) -> None:
+    def __init__(
+        self,
+        reason: str,
+        *,
+        reached: bool,
+        lasting: bool = False,
+        missing: bool = False,
+        refused: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reached, self.lasting = reached, lasting
+        self.missing, self.refused = missing, refused
 
 
 class RangeIgnored(Exception):
@@ -111,18 +120,8 @@ def open_body(
 
 def _answer(endpoint: str, path: str, start: int, stall_s: float) -> Iterator[Head | bytes]:
     import obstore
-    from obstore.store import HTTPStore
 
-    store = HTTPStore.from_url(
-        endpoint.rstrip("/"),
-        client_options={
-            "allow_http": endpoint.startswith("http:"),
-            "connect_timeout": _CONNECT_TIMEOUT,
-            "read_timeout": f"{int(stall_s * 1000)}ms",
-            "timeout": _WHOLE_REQUEST,
-        },
-        retry_config={"max_retries": 0},  # retrying is decided in download.py
-    )
+    store = open_store(endpoint, stall_s)
     options: Any = {"range": {"offset": start}} if start else {}
     answer = obstore.get(store, path, options=options)
     kind = answer.attributes.get("Content-Type")
@@ -141,10 +140,11 @@ def _explained(error: Exception) -> Exception:
         return RangeIgnored()
     if status:
         reason = f"the server answered {status[1].strip()}"
-        refused = isinstance(
-            error, FileNotFoundError | PermissionDeniedError | UnauthenticatedError
+        missing = isinstance(error, FileNotFoundError)
+        refused = isinstance(error, PermissionDeniedError | UnauthenticatedError)
+        return HttpFailure(
+            reason, reached=True, lasting=missing or refused, missing=missing, refused=refused
         )
-        return HttpFailure(reason, reached=True, lasting=refused)
     if "TimedOut" in text or "Timeout" in text:
         return HttpFailure("the server went silent", reached="body error" in text)
     if "body error" in text:

@@ -27,6 +27,11 @@ class FirstUse:
     seen: str
     origin: str
 
+    @property
+    def witness(self) -> str:
+        """Who knows this digest, for a message."""
+        return f"this machine's record of {self.seen}"
+
 
 class Ledger:
     """Two small JSON files in `folder`, replaced atomically and shared between processes.

@@ -165,9 +165,11 @@ class ModelStore:
         """Every model of the catalogue. Quick: relies on digests computed before."""
         return [self._status(spec) for spec in self.catalog.models.values()]
 
-    def sha256(self, path: Path) -> str:
+    def sha256(
+        self, path: Path, progress: Progress = no_progress, cancel: Cancel = never_cancel
+    ) -> str:
         """SHA-256 (hex) of a model file, remembered until its size, time or inode changes."""
-        return self._ledger.sha256(path)
+        return self._ledger.sha256(path, progress, cancel)
 
     def download_folder(self) -> Path:
         """Where downloads and imports go. Raises `CannotWrite`, a `DownloadFailed`."""
@@ -220,9 +222,7 @@ class ModelStore:
         seen = None if source.sha256 else self._ledger.first_use(name)
         if seen is None:
             return Remote(endpoint, source.path, source.size, source.sha256)
-        return Remote(
-            endpoint, source.path, source.size, seen.sha256, f"this machine's record of {seen.seen}"
-        )
+        return Remote(endpoint, source.path, source.size, seen.sha256, seen.witness)
 
     def _judge(self, spec: ModelSpec, path: Path, digest: str) -> Verification:
         outcome = judge(self.catalog, self._ledger, spec, path, digest)

@@ -13,6 +13,8 @@ ONNX_SUFFIX: Final = ".onnx"
 SUFFIXES: Final = (*CHECKPOINT_SUFFIXES, ONNX_SUFFIX)  # in the order they are looked for
 
 _HEAD_BYTES: Final = 512
+_WEB_PAGE: Final = (b"<!doctype", b"<html", b"<?xml", b"<head", b'{"error')
+_OPENVINO_GRAPH: Final = (".xml", b"<net")  # how OpenVINO's own format ends and begins
 _LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 
 
@@ -35,7 +37,9 @@ def refuse_impostor(path: Path, name: str) -> None:
             f"{name} is a Git LFS pointer, a short text that stands for the real file. "
             "Fetch the file itself with `git lfs pull`, or download it in the browser."
         )
-    if start.startswith((b"<!doctype", b"<html", b"<?xml", b"<head", b'{"error')):
+    suffix, mark = _OPENVINO_GRAPH
+    graph = name.lower().endswith(suffix) and mark in start
+    if start.startswith(_WEB_PAGE) and not graph:
         raise BadWeights(
             f"{name} is a web page, not model weights; most likely a login or an error page "
             "was saved. Download it again."

@@ -1,0 +1,125 @@
+"""Which files make up a model folder, in the layout that openvino-genai loads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from ..core.errors import BadWeights
+
+INDEX: Final = "model_index.json"
+SCHEDULER: Final = "scheduler/scheduler_config.json"
+GRAPH, WEIGHTS, CONFIG = "openvino_model.xml", "openvino_model.bin", "config.json"
+TOKENIZER: Final = ("openvino_tokenizer.xml", "openvino_tokenizer.bin")
+
+_NETWORK: Final = (GRAPH, WEIGHTS, CONFIG)
+_TEXT_ENCODERS: Final = ("text_encoder", "text_encoder_2", "text_encoder_3")
+_TOKENIZERS: Final = ("tokenizer", "tokenizer_2", "tokenizer_3")
+_DENOISERS: Final = ("unet", "transformer")
+_TOKENIZER_EXTRAS: Final = (
+    "openvino_detokenizer.xml",
+    "openvino_detokenizer.bin",
+    "config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "vocab.json",
+    "merges.txt",
+)
+_LONGEST_INDEX: Final = 1 << 20  # bytes; real ones have about a thousand
+# What the widespread conversion of Stable Diffusion from 2022 is called.
+_LEGACY: Final = ("unet.xml", "text_encoder.xml", "vae_decoder.xml")
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Paths below the folder, with /. optional: not every model has them (no encoder: the model
+    only makes pictures from text)."""
+
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*self.required, *self.optional)
+
+
+def layout_of(index: bytes, origin: str) -> Layout:
+    """The files that a model_index.json asks for. Names come from here, never from the file.
+
+    Raises `BadWeights`; `origin` is what the message calls the file.
+    """
+    data = _object(index, origin)
+    has = {name for name, value in data.items() if _is_component(value)}
+    denoisers = [name for name in _DENOISERS if name in has]
+    texts = [name for name in _TEXT_ENCODERS if name in has]
+    lost = [
+        name
+        for name, there in (("unet", denoisers), ("text_encoder", texts), ("vae", "vae" in has))
+        if not there
+    ]
+    if lost:
+        raise BadWeights(
+            f"{origin} is not the index of a diffusion model: it names no {', no '.join(lost)}."
+        )
+    tokenizers = [name for name in _TOKENIZERS if name in has]
+    networks = [*texts, *denoisers, "vae_decoder"]
+    return Layout(
+        (
+            INDEX,
+            SCHEDULER,
+            *_below(networks, _NETWORK),
+            *_below(tokenizers, TOKENIZER),
+        ),
+        (*_below(["vae_encoder"], _NETWORK), *_below(tokenizers, _TOKENIZER_EXTRAS)),
+    )
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder looks like a model; folders that cannot be read do not."""
+    try:
+        return (folder / INDEX).is_file()
+    except PermissionError:
+        return False
+
+
+def is_legacy(folder: Path) -> bool:
+    """Whether a folder holds a model in the old layout, which has to be converted first."""
+    return all((folder / name).is_file() for name in _LEGACY)
+
+
+def require_whole(folder: Path) -> Layout:
+    """The layout of a folder that has every required file. Raises `BadWeights`."""
+    path = folder / INDEX
+    try:
+        index = path.read_bytes()
+    except OSError as error:
+        raise BadWeights(f"{path} cannot be read: {error.strerror}.") from error
+    layout = layout_of(index, str(path))
+    lost = [name for name in layout.required if not (folder / name).is_file()]
+    if lost:
+        raise BadWeights(f"{folder} is not whole: {', '.join(lost)} is missing. Get it again.")
+    return layout
+
+
+def _object(text: bytes, origin: str) -> Mapping[str, Any]:
+    if len(text) > _LONGEST_INDEX:
+        raise BadWeights(f"{origin} is not the index of a model: it has {len(text)} bytes.")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise BadWeights(f"{origin} is not the index of a model: {error}.") from error
+    if not isinstance(data, dict):
+        raise BadWeights(f"{origin} is not the index of a model: it holds no JSON object.")
+    return data
+
+
+def _is_component(value: object) -> bool:
+    """["diffusers", "PNDMScheduler"]; a part that was left out is [null, null]."""
+    return isinstance(value, list) and len(value) == 2 and isinstance(value[1], str)
+
+
+def _below(folders: Sequence[str], names: tuple[str, ...]) -> list[str]:
+    return [f"{folder}/{name}" for folder in folders for name in names]
