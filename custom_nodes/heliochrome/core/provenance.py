@@ -63,8 +63,8 @@ _RECORDED: Final = ("kind", "model", "model_sha256", "parameters", "notices", "s
 class Provenance:
     """How a picture came by its colours, or by its content.
 
-    model and model_sha256: the model's id and its file's digest (of a Stable Diffusion folder:
-    of its UNet); None where there is none. parameters: the settings used; floats must be
+    model and model_sha256: the model's id and its file's digest (of a folder of files: see
+    `diffusion.sources.digest`); None where there is none. parameters: the settings; floats are
     finite. notices: what was changed for the user, in sentences. when: aware. earlier: what
     was done to the picture before, oldest first; these have no `earlier` of their own, see
     `after`. Raises BadSetting.

@@ -1,0 +1,65 @@
+"""What a file says of a picture that a diffusion model made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Final
+
+from ..core.notices import Notice
+from ..core.provenance import Kind, Parameter, Provenance
+from .request import Mode
+
+if TYPE_CHECKING:
+    from .engine import Generated
+
+_KINDS: Final[Mapping[Mode, Kind]] = {
+    "text-to-image": "generation",
+    "image-to-image": "variation",
+    "inpaint": "inpainting",
+}
+_PROMPTS: Final = ("prompt", "negative_prompt")
+_SETTINGS: Final = (
+    "width",
+    "height",
+    "num_inference_steps",
+    "guidance_scale",
+    "strength",
+    "scheduler",
+)
+
+
+def record(
+    generated: Sequence[Generated],
+    *,
+    device: str,
+    sha256: str | None,
+    prompts: bool = True,
+    notices: Sequence[Notice] = (),
+) -> Provenance:
+    """The record of what one or more requests with the same settings made.
+
+    sha256: of the model, see `sources.digest`. prompts: record them too, as the user may want in
+    files of their own; a service must not by itself. notices: those of the requests come after
+    these. Where sizes differ those of the first are told.
+    """
+    request = generated[0].request
+    names = (*_PROMPTS, *_SETTINGS) if prompts else _SETTINGS
+    values = {name: getattr(request, name) for name in names}
+    seeds = [seed for made in generated for seed in made.seeds]
+    parameters: dict[str, Parameter] = {
+        **{name: value for name, value in values.items() if value is not None},
+        "seed": seeds[0],
+        "device": device,
+    }
+    if len(seeds) > 1:
+        parameters["seeds"] = " ".join(map(str, seeds))
+    told = [*notices, *(notice for made in generated for notice in made.notices)]
+    return Provenance(
+        kind=_KINDS[request.mode],
+        model=generated[0].model,
+        model_sha256=sha256,
+        parameters=parameters,
+        notices=tuple(dict.fromkeys(notice.text for notice in told)),
+        when=datetime.now(timezone.utc),
+    )
