@@ -1,0 +1,229 @@
+"""Stable Diffusion on OpenVINO GenAI, without the traps of using that library bare."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.backends.base import AUTO, says_out_of_memory
+from ..core.errors import Cancelled, GenerationFailed, HeliochromeError, OutOfMemory
+from ..core.jobs import Cancel, Progress, never_cancel, no_progress
+from ..core.notices import Notice
+from .callbacks import Preview, Reporter, Step, StepWatch
+from .lora import Lora, require_lora
+from .model import DiffusionModel, read_model
+from .noise import seeded_noise
+from .pictures import from_runtime, mask_to_runtime, to_runtime
+from .prompts import TokenCount, token_counter
+from .request import GenerationRequest
+from .runtime import (
+    RUNTIME_ERRORS,
+    Opening,
+    Pipelines,
+    not_opened,
+    open_pipelines,
+    reason,
+    require_device,
+    require_runtime,
+)
+from .schedulers import make_scheduler
+from .settle import Settled, settle
+from .worker import Tell, Worker
+
+_PICTURE = object()  # told after each finished picture
+
+
+@dataclass(frozen=True)
+class Generated:
+    """images: (B, H, W, 3) float32 sRGB in [0, 1], the caller's own. seeds: one for each; a
+    picture can be made again alone by its seed. request: as asked, every None filled in."""
+
+    images: NDArray[np.float32]
+    seeds: tuple[int, ...]
+    request: GenerationRequest
+    model: str
+    notices: tuple[Notice, ...]
+
+
+class Engine:
+    """An open model. Made by `open_engine`; may be called from several threads at once.
+
+    Requests are done one after another, each as if it were alone. After a failure of the runtime
+    the model is opened anew for the next request.
+    """
+
+    model: DiffusionModel
+    device: str
+
+    def __init__(self, opening: Opening, count: TokenCount, worker: Worker) -> None:
+        self.model = opening.model
+        self.device = opening.device
+        self._opening = opening
+        self._count = count
+        self._worker = worker
+        self._closed = False
+        self._pipelines: Pipelines | None = None  # touched on the worker's thread only
+
+    def open(self) -> None:
+        """Load and compile the model now. Raises what `open_engine` raises."""
+        self._worker.run(lambda tell, stop: self._open())
+
+    def generate(
+        self,
+        request: GenerationRequest,
+        *,
+        progress: Progress = no_progress,
+        cancel: Cancel = never_cancel,
+        preview: Preview | None = None,
+    ) -> Generated:
+        """Make the pictures. progress counts the steps of all of them.
+
+        progress, preview and cancel are called on this thread. What they raise comes out of here
+        at once; the step that runs is then finished in the background, and a next request waits
+        for that. preview: only for models with the latents of Stable Diffusion 1 and 2.
+
+        Raises BadSetting, BadImage; OutOfMemory, GenerationFailed (the runtime broke off).
+        """
+        if self._closed:
+            raise RuntimeError("this engine was closed")
+        settled = settle(request, self.model, self._count)
+        seen = preview if self.model.linear_preview else None
+        reporter = Reporter(settled.steps, len(settled.seeds), progress, seen)
+
+        def hear(word: Any) -> None:
+            if isinstance(word, Step):
+                reporter.step(word)
+            elif word is _PICTURE:
+                reporter.picture()
+
+        images = self._worker.run(self._job(settled, seen is not None), hear, cancel)
+        return Generated(images, settled.seeds, settled.request, self.model.name, settled.notices)
+
+    def close(self) -> None:
+        """Wait for what runs, and free the model's memory."""
+        if not self._closed:
+            self._closed = True
+            self._worker.run(lambda tell, stop: self._drop())
+            self._worker.close()
+
+    def _job(
+        self, settled: Settled, latents: bool
+    ) -> Callable[[Tell, threading.Event], NDArray[np.float32]]:
+        def job(tell: Tell, stop: threading.Event) -> NDArray[np.float32]:
+            made = []
+            for seed in settled.seeds:
+                made.append(self._picture(settled, seed, StepWatch(tell, stop, latents=latents)))
+                if stop.is_set():
+                    raise Cancelled("stopped between two pictures.")  # nobody waits for this
+                tell(_PICTURE)
+            return np.stack(made)
+
+        return job
+
+    def _picture(self, settled: Settled, seed: int, watch: StepWatch) -> NDArray[np.float32]:
+        """One picture, (H, W, 3) in [0, 1]. On the worker's thread."""
+        pipelines = self._open()
+        try:
+            result = _call(pipelines, self.model, settled, seed, watch)
+            if watch.failure is not None:
+                raise RuntimeError("the report of a step failed") from watch.failure
+        except RUNTIME_ERRORS as error:
+            self._drop()  # its requests may be left with shapes that no other picture fits
+            if says_out_of_memory(error):
+                raise OutOfMemory(
+                    f"not enough memory for a picture of {settled.extent}: ask for a smaller one, "
+                    "or close other programs."
+                ) from error
+            raise GenerationFailed(
+                f"OpenVINO failed while it made the picture ({reason(error)}). The next request "
+                "starts afresh; if it fails too, check the model with `heliochrome sd list`."
+            ) from error
+        if watch.stopped:
+            raise Cancelled("stopped between two steps.")  # what came back is no picture
+        return from_runtime(result)
+
+    def _open(self) -> Pipelines:
+        if self._pipelines is None:
+            self._pipelines = open_pipelines(self._opening)
+        return self._pipelines
+
+    def _drop(self) -> None:
+        self._pipelines = None
+
+
+def open_engine(
+    folder: Path,
+    *,
+    device: str = "CPU",
+    cache: Path | None = None,
+    loras: Sequence[Lora] = (),
+    precision: str = AUTO,
+) -> Engine:
+    """Open a model folder in OpenVINO GenAI's layout.
+
+    device: one of DEVICES. cache: folder below which compiled models are kept, if it can be
+    written to; the next opening is faster. precision: "auto" (f32 on the processor, the device's
+    own elsewhere), or one that the device computes in.
+
+    Raises ModelNotFound, BadWeights, BadSetting, BackendUnavailable (the runtime or the device is
+    not here), OutOfMemory.
+    """
+    require_runtime()
+    model = read_model(folder)
+    require_device(device)
+    for lora in loras:
+        require_lora(lora)
+    if device == "NPU":  # opened for one size
+        model = replace(model, fixed=model.native, needs_guidance=not model.lcm)
+    opening = Opening(model, device, precision, cache, tuple(loras))
+    engine = Engine(opening, _counter(model), Worker("heliochrome-diffusion"))
+    try:
+        engine.open()
+    except HeliochromeError:
+        engine.close()
+        raise
+    return engine
+
+
+def _counter(model: DiffusionModel) -> TokenCount:
+    try:
+        return token_counter(model.tokenizers)
+    except RUNTIME_ERRORS as error:
+        raise not_opened(str(model.tokenizers[0]), error) from error
+
+
+def _call(
+    pipelines: Pipelines, model: DiffusionModel, settled: Settled, seed: int, watch: StepWatch
+) -> Any:
+    """The runtime's own tensor; empty if it was stopped. Every argument that counts is given:
+    what is left out, or unknown to it, the runtime decides in silence."""
+    import openvino
+
+    request, extent = settled.request, settled.extent
+    pipeline = pipelines.by_mode[request.mode]
+    pipeline.set_scheduler(make_scheduler(model.scheduler_config, settled.scheduler))
+    arguments: dict[str, Any] = {
+        **pipelines.arguments,
+        "width": extent.width,
+        "height": extent.height,
+        "num_images_per_prompt": 1,
+        "num_inference_steps": request.num_inference_steps,
+        "guidance_scale": float(request.guidance_scale or 0),
+        "generator": seeded_noise(seed),
+        "callback": watch,
+    }
+    if settled.negative:
+        arguments["negative_prompt"] = settled.negative
+    pictures = []
+    if request.image is not None:
+        arguments["strength"] = float(request.strength or 1)
+        pictures.append(openvino.Tensor(to_runtime(request.image, extent)))
+    if request.mask is not None:
+        pictures.append(openvino.Tensor(mask_to_runtime(request.mask, extent)))
+    return pipeline.generate(settled.prompt, *pictures, **arguments)
