@@ -144,9 +144,9 @@ def _filled(picture: FloatArray, torn: BoolArray) -> FloatArray:
 def _alpha(own: BoolArray, feather: int) -> FloatArray:
     """(h, w) how much of each pixel is new: 0 outside, rising to 1 from the edge inwards."""
     padded = np.pad(own, 1, mode="edge").astype(np.uint8)  # the region's border is no edge
-    # Half of how deep the mask is nearby is left for what is new in full.
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     nearby = np.ones((4 * feather + 1, 4 * feather + 1), np.uint8)
+    # Half of how deep the mask is nearby is left for what is new in full.
     ramp = np.minimum(feather, cv2.dilate(depth, nearby) / 2)
     alpha: FloatArray = np.minimum(depth / np.maximum(ramp, 1), 1).astype(np.float32)
     return alpha[1:-1, 1:-1]

@@ -8,8 +8,8 @@ from ..core.backends import AUTO, BACKENDS, DEVICES, PRECISIONS
 from ..core.treatment import WarmTone
 from .choice import check_choice
 from .models import ModelChoice, choices, find, fingerprint
+from .networks import networks
 from .schema import ModelSocket, schema
-from .sessions import sessions
 from .widgets import model_input, preview_input
 
 
@@ -74,5 +74,5 @@ class HeliochromeLoadDDColor(io.ComfyNode):
         if preview:
             return io.NodeOutput(WarmTone())
         choice = ModelChoice(model, find(model), backend, device, precision)
-        sessions.open(choice)
+        networks.open(choice)
         return io.NodeOutput(choice)

@@ -13,7 +13,7 @@ from ..core.recipe import Recipe
 from ..core.treatment import Colorization, Treatment
 from .host import cancel, notify, progress_bar
 from .models import ModelChoice
-from .sessions import sessions
+from .networks import free_memory, networks
 from .tensors import Pictures, from_image, to_image, to_mask
 
 
@@ -34,13 +34,19 @@ def colorization(
     confidence: bool = False,
 ) -> Colorization:
     """The treatment with an open model. Raises ModelNotFound, BadWeights, ChecksumMismatch..."""
-    return Colorization(sessions.open(choice), recipe, guidance, confidence, sessions.free_memory)
+    return Colorization(networks.open(choice), recipe, guidance, confidence, free_memory)
 
 
-def paint(image: torch.Tensor, treatment: Treatment, node_id: str | None) -> Painted:
+def paint(
+    image: torch.Tensor,
+    treatment: Treatment,
+    node_id: str | None,
+    before: Provenance | None = None,
+) -> Painted:
     """Treat every picture of an IMAGE, and say what was changed for the user.
 
-    Raises what the core raises, and the host's interrupt.
+    before: the record that came with the picture, if it had one. Raises what the core
+    raises, and the host's interrupt.
     """
     pictures = from_image(image)
     treated = treatment.apply(pictures.color, progress_bar(node_id), cancel)
@@ -53,5 +59,5 @@ def paint(image: torch.Tensor, treatment: Treatment, node_id: str | None) -> Pai
     return Painted(
         image=to_image(Pictures(treated.image, pictures.alpha)),
         confidence=to_mask(sure),
-        provenance=replace(provenance, notices=noted),
+        provenance=replace(provenance, notices=noted).after(before),
     )

@@ -54,6 +54,14 @@ def preview_input() -> io.Boolean.Input:
     )
 
 
+def earlier_input() -> io.Custom.Input:
+    return ProvenanceSocket.Input(
+        "provenance",
+        optional=True,
+        tooltip="What was done to the picture before, so that the saved file tells it too.",
+    )
+
+
 def image_output() -> io.Image.Output:
     return io.Image.Output("color", display_name="image", tooltip="The coloured photograph.")
 
