@@ -1,0 +1,167 @@
+"""Alibaba Function Compute: the HTTP server of a custom container, in front of the core.
+
+Function Compute turns everything into HTTP requests to one port, and says with x-fc-control-path
+what each is: /http-invoke (somebody called the HTTP trigger; path and method are theirs),
+/invoke (an event, or a call of InvokeFunction) or /initialize. Callers cannot set that header:
+x-fc-* is the platform's. Written by its rules as of November 2026, not yet run there:
+help.aliyun.com/document_detail/179369.html (requests) and .../2640316.html (headers).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from aiohttp import web
+
+from ..core.errors import HeliochromeError
+from . import journal
+from .core import handle
+from .oss_events import colorize_event, is_oss_event
+from .refusals import Refusal
+from .request import HandlerRequest, safe_id
+from .responses import JSON_TYPE, HandlerResponse, error_response, json_response
+from .settings import HandlerSettings
+
+# Function Compute's limit for a request that waits for its answer, and for that answer.
+PAYLOAD: Final = 32 * 1024 * 1024
+
+_HOST: Final = "0.0.0.0"  # it calls from outside the container
+_PORT: Final = 9000
+# It keeps connections for later requests, and asks for no less than a quarter of an hour.
+_KEEP_ALIVE_S: Final = 3600.0
+# After SIGTERM nothing new is taken, and what has begun is finished: longer than any function runs.
+_FINISH_S: Final = 86_400.0
+
+_EVENT, _INITIALIZE = "/invoke", "/initialize"
+
+# The function's role, as temporary credentials that come with every request and replace older ones.
+_CREDENTIALS: Final[Mapping[str, str]] = {
+    "x-fc-access-key-id": "ALIBABA_CLOUD_ACCESS_KEY_ID",
+    "x-fc-access-key-secret": "ALIBABA_CLOUD_ACCESS_KEY_SECRET",
+    "x-fc-security-token": "ALIBABA_CLOUD_SECURITY_TOKEN",
+}
+
+
+def make_app() -> web.Application:
+    """The server's application; it opens no model before the first request."""
+    app = web.Application(client_max_size=PAYLOAD)
+    app.router.add_route("*", "/{path:.*}", _answer)
+    return app
+
+
+async def _answer(request: web.Request) -> web.Response:
+    arrived = time.monotonic()
+    _take_credentials(request.headers)
+    request_id = safe_id(request.headers.get("x-fc-request-id"))
+    deadline = _deadline(request.headers, arrived)
+    control = request.headers.get("x-fc-control-path")
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        too_large = Refusal("request_too_large", f"At most {PAYLOAD} bytes are taken.")
+        return _http(error_response(too_large, request_id))
+    if control == _EVENT:
+        return _event(await asyncio.to_thread(_invoke, body, request_id, deadline))
+    if control == _INITIALIZE:
+        return _event(await asyncio.to_thread(_initialize, request_id))
+    asked = HandlerRequest(
+        body=body,
+        method=request.method,
+        accept=request.headers.get("accept"),
+        content_type=request.headers.get("content-type"),
+        request_id=request_id,
+    )
+    return _http(await asyncio.to_thread(handle, asked, deadline=deadline))
+
+
+def _invoke(body: bytes, request_id: str, deadline: float | None) -> HandlerResponse:
+    """An event of OSS, or else the JSON of a request."""
+    try:
+        document = json.loads(body)
+    except (ValueError, RecursionError):
+        document = None  # the core says what is wrong with it
+    if not is_oss_event(document):
+        return handle(HandlerRequest(body=body, request_id=request_id), deadline=deadline)
+    try:
+        found = colorize_event(document, request_id=request_id, deadline=deadline)
+    except HeliochromeError as error:
+        return error_response(error, request_id)
+    objects = [
+        {
+            "source": str(item.source),
+            "target": None if item.target is None else str(item.target),
+            "status": item.status,
+            "code": item.code,
+        }
+        for item in found
+    ]
+    failed = next((item.code for item in found if item.status == "failed"), None)
+    return json_response(500 if failed else 200, {"objects": objects}, code=failed)
+
+
+def _initialize(request_id: str) -> HandlerResponse:
+    """Whether the function is set up rightly, said when an instance starts and not to a caller."""
+    try:
+        HandlerSettings.from_environ()
+    except HeliochromeError as error:
+        journal.tell_failure(error, request_id, content=True)  # it is about our own settings
+        return error_response(error, request_id)
+    return json_response(200, {})
+
+
+def _event(response: HandlerResponse) -> web.Response:
+    """Of an event's answer only the body reaches anybody. That it failed, so that it is tried
+    again and kept in the end, is said by the status 404 and x-fc-status."""
+    good = response.status < 400
+    headers = {"content-type": response.headers.get("content-type", JSON_TYPE)}
+    headers["x-fc-status"] = "200" if good else "404"
+    return web.Response(status=200 if good else 404, body=response.body, headers=headers)
+
+
+def _http(response: HandlerResponse) -> web.Response:
+    return web.Response(status=response.status, body=response.body, headers=response.headers)
+
+
+def _take_credentials(headers: Mapping[str, str]) -> None:
+    given = {variable: headers.get(name, "") for name, variable in _CREDENTIALS.items()}
+    if all(given.values()):
+        os.environ.update(given)
+
+
+def _deadline(headers: Mapping[str, str], arrived: float) -> float | None:
+    try:
+        seconds = float(headers["x-fc-function-timeout"])
+    except (KeyError, ValueError):
+        return None
+    return arrived + seconds if math.isfinite(seconds) and seconds > 0 else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM or Ctrl-C; a request that has begun is finished first."""
+    parser = argparse.ArgumentParser(prog="python -m heliochrome.handlers.alibaba_fc")
+    parser.add_argument("--host", default=_HOST, help=f"address to listen at ({_HOST})")
+    parser.add_argument("--port", type=int, default=_PORT, help=f"port to listen at ({_PORT})")
+    args = parser.parse_args(arguments)
+    journal.start()
+    journal.tell("listening", host=args.host, port=args.port)
+    options: dict[str, Any] = {"access_log": None, "print": None}
+    web.run_app(
+        make_app(),
+        host=args.host,
+        port=args.port,
+        keepalive_timeout=_KEEP_ALIVE_S,
+        shutdown_timeout=_FINISH_S,
+        **options,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,63 @@
+"""What OSS tells a function of Alibaba's: which objects were created.
+
+The event's form: help.aliyun.com/document_detail/62922.html.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import unquote_plus
+
+from ..core.errors import BadSetting
+from .created import Coloured, colorize_created
+from .places import Place
+
+_SOURCE: Final = "acs:oss"
+_CREATED: Final = "ObjectCreated:"
+_NOT_THERE: Final = "object_not_found"
+
+
+def is_oss_event(document: object) -> bool:
+    """Whether this is an event of OSS, of whatever kind."""
+    events = document.get("events") if isinstance(document, dict) else None
+    return (
+        isinstance(events, list)
+        and bool(events)
+        and all(isinstance(event, dict) and event.get("eventSource") == _SOURCE for event in events)
+    )
+
+
+def colorize_event(
+    document: Mapping[str, Any], *, request_id: str, deadline: float | None
+) -> list[Coloured]:
+    """Colour every object that the event says was created; other kinds of events are passed.
+
+    deadline: as for `core.handle`. Raises BadSetting, before anything is done, if an entry names
+    no object.
+    """
+    created = [
+        _spellings(entry)
+        for entry in document["events"]
+        if str(entry.get("eventName")).startswith(_CREATED)
+    ]
+    return [_colorize(spellings, request_id, deadline) for spellings in created]
+
+
+def _spellings(entry: Mapping[str, Any]) -> tuple[Place, ...]:
+    """Alibaba does not say whether keys are URL-encoded here, as they are in S3's events: the
+    object as it is written, and as it would then be."""
+    try:
+        bucket, key = str(entry["oss"]["bucket"]["name"]), str(entry["oss"]["object"]["key"])
+    except (KeyError, TypeError) as error:
+        raise BadSetting(
+            "an event of OSS must name its object in oss.bucket.name and oss.object.key."
+        ) from error
+    return tuple(Place("oss", bucket, name) for name in dict.fromkeys((key, unquote_plus(key))))
+
+
+def _colorize(spellings: tuple[Place, ...], request_id: str, deadline: float | None) -> Coloured:
+    result = colorize_created(spellings[0], request_id=request_id, deadline=deadline)
+    if result.code == _NOT_THERE and len(spellings) > 1:
+        return colorize_created(spellings[1], request_id=request_id, deadline=deadline)
+    return result
