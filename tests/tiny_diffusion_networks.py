@@ -87,7 +87,7 @@ def weights(seed: int = 0, kind: Kind = "sd1", shape: Shape = TINY) -> Weights:
             draw(f"unet.down.{level}.{block}", fine, fine, 3, 3, gain=0.3)
             draw(f"unet.up.{level}.{block}", fine, fine, 3, 3, gain=0.3)
     # An empty prompt is nothing but zeros to SDXL: guidance would push the picture out of range.
-    pull = 1.5 if kind == "sdxl" else 4.0
+    pull = 1.5 if kind == "sdxl" else 2.0
     draw("unet.to_q", deepest, deepest, gain=2.0)
     draw("unet.to_k", deepest, seen, gain=2.0)
     draw("unet.to_v", deepest, seen, gain=pull)

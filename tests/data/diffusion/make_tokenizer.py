@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 77
@@ -72,28 +72,31 @@ def write_bpe(folder: Path) -> None:
     folder.joinpath("merges.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
+def clip_tokenizer(folder: Path) -> Any:
+    """transformers' CLIPTokenizer of vocab.json and merges.txt in `folder`."""
+    from transformers import CLIPTokenizer
+
+    return CLIPTokenizer(
+        vocab=str(folder / "vocab.json"),
+        merges=str(folder / "merges.txt"),
+        bos_token=BOS,
+        eos_token=EOS,
+        pad_token=EOS,
+        unk_token=EOS,
+        model_max_length=LENGTH,
+    )
+
+
 def main() -> None:
     import openvino as ov
     import openvino_tokenizers
-    from transformers import CLIPTokenizer
 
     target = Path(__file__).parent / "tokenizer"
     target.mkdir(exist_ok=True)
     write_bpe(target)
-    with tempfile.TemporaryDirectory() as scratch:
-        # The tokenizer adds files of its own when it is saved; only its two sources are kept.
-        for name in ("vocab.json", "merges.txt"):
-            Path(scratch, name).write_bytes(target.joinpath(name).read_bytes())
-        tokenizer = CLIPTokenizer(
-            vocab=str(Path(scratch, "vocab.json")),
-            merges=str(Path(scratch, "merges.txt")),
-            bos_token=BOS,
-            eos_token=EOS,
-            pad_token=EOS,
-            unk_token=EOS,
-            model_max_length=LENGTH,
-        )
-        there, back = openvino_tokenizers.convert_tokenizer(tokenizer, with_detokenizer=True)
+    there, back = openvino_tokenizers.convert_tokenizer(
+        clip_tokenizer(target), with_detokenizer=True
+    )
     ov.save_model(there, target / "openvino_tokenizer.xml")
     ov.save_model(back, target / "openvino_detokenizer.xml")
 
