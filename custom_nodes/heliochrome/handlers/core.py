@@ -2,15 +2,81 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
+
+from ..core.memory import memory_errors
+from . import delivery, journal
+from .accepting import picture_wanted
+from .asked import COLORIZE, Asked, read_body, recipe_of
+from .deadline import Deadline
+from .pictures import receive
 from .request import HandlerRequest
-from .responses import HandlerResponse
+from .responses import HandlerResponse, error_response
+from .service import Service, the_service
+from .work import Made, colorize, generate, generation_of
 
 
-def handle(request: HandlerRequest, *, deadline: float | None = None) -> HandlerResponse:
+def handle(
+    request: HandlerRequest,
+    *,
+    deadline: float | None = None,
+    service: Callable[[], Service] = the_service,
+) -> HandlerResponse:
     """Answer one request.
 
     deadline: when the platform ends the process, by `time.monotonic()`; work stops
-    HELIOCHROME_DEADLINE_MARGIN seconds before. None: there is none. Whatever is wrong becomes
-    a structured answer. Threads may call at the same time; work is done one after the other.
+    HELIOCHROME_DEADLINE_MARGIN seconds before. None: there is none. service: whose settings
+    and models are used. Whatever is wrong becomes a structured answer. Threads may call at the
+    same time; work is done one after the other.
     """
-    raise NotImplementedError
+    journal.start()
+    started = time.monotonic()
+    content = False
+    try:
+        found = service()
+        content = found.settings.log_content
+        response = _answer(request, deadline, found)
+    # The edge of the process: whatever it is becomes an answer, and the journal has the cause.
+    except Exception as error:  # noqa: BLE001
+        journal.tell_failure(error, request.request_id, content=content)
+        response = error_response(error, request.request_id)
+    journal.tell(
+        "request",
+        request_id=request.request_id,
+        status=response.status,
+        code=response.code,
+        seconds=round(time.monotonic() - started, 3),
+        request_bytes=len(request.body),
+        response_bytes=len(response.body),
+    )
+    return response
+
+
+def _answer(request: HandlerRequest, deadline: float | None, service: Service) -> HandlerResponse:
+    settings = service.settings
+    cancel = Deadline(deadline, settings.deadline_margin_s)
+    cancel()
+    asked = read_body(request, settings.max_request_bytes)
+    wanted = picture_wanted(request.accept)
+    if request.reply == "stored" and (before := delivery.stored_before(request, settings)):
+        return before
+    if settings.log_content:
+        journal.tell("asked", request_id=request.request_id, task=asked.task, **asked.fields)
+    with memory_errors("answer the request"):
+        made = _do(asked, wanted, service, cancel)
+        if request.reply == "stored":
+            return delivery.keep(made, request, settings)
+        return delivery.answer(made, request, wanted, settings)
+
+
+def _do(asked: Asked, wanted: str | None, service: Service, cancel: Deadline) -> Made:
+    """What can be refused is refused before the lock, so that nobody waits for it."""
+    if asked.task == COLORIZE:
+        recipe = recipe_of(asked.fields)
+        received = receive(asked.image or "", "image", service.settings, cancel)
+        with cancel.turn(service.lock):
+            return colorize(received, recipe, wanted, service.models, cancel)
+    request = generation_of(asked, wanted, service.settings, cancel)
+    with cancel.turn(service.lock):
+        return generate(request, service.models, service.settings, cancel)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import re
 import tempfile
 from collections.abc import Iterator
@@ -18,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.disk import human_bytes
+from ..core.disk import hash_file, human_bytes
 from ..core.errors import BadImage, BadSetting
 from ..core.jobs import Cancel
 from ..core.lab import FloatArray, as_floats
@@ -66,8 +65,7 @@ def read(file: BinaryIO, name: str, settings: HandlerSettings) -> Received:
         photo = read_photo(path, max_pixels=settings.max_image_pixels)
     except BadImage as error:
         raise BadImage(str(error).replace(str(path), name)) from error
-    file.seek(0)
-    return Received(photo, hashlib.file_digest(file, "sha256").hexdigest())
+    return Received(photo, hash_file(path))
 
 
 @contextmanager

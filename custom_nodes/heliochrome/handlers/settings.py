@@ -59,7 +59,7 @@ class HandlerSettings:
     max_image_bytes: int = 200_000_000
     max_image_pixels: int = 50_000_000
     deadline_margin_s: float = 2.0
-    record_prompt: bool = True
+    record_prompt: bool = False
     log_content: bool = False
     cache: Path = _SCRATCH
 

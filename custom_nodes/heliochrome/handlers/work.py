@@ -1,0 +1,162 @@
+"""What a request asks for is done: pictures are generated, or a photograph is coloured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from ..core.albums import SOURCE_SHA256
+from ..core.jobs import Cancel, no_progress
+from ..core.notices import Notice
+from ..core.photo import SUFFIXES, write_photo
+from ..core.provenance import SOURCE_TYPES, Provenance, to_xmp
+from ..core.recipe import Recipe
+from ..core.treatment import Colorization
+from ..diffusion.engine import Generated
+from ..diffusion.record import record
+from ..diffusion.request import GenerationRequest
+from .accepting import ANY_PICTURE, PICTURES
+from .asked import Asked, Task
+from .models import Models
+from .pictures import Received, colours, mask_of, receive, to_png
+from .refusals import Refusal
+from .settings import HandlerSettings
+
+PNG: Final = "image/png"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """file: what a viewer opens, with its provenance inside. seed: None for a colouring."""
+
+    file: bytes
+    mime_type: str
+    width: int
+    height: int
+    seed: int | None = None
+
+    @property
+    def suffix(self) -> str:
+        """The ending of a name for it, with the dot."""
+        return SUFFIXES[PICTURES[self.mime_type]][0]
+
+
+@dataclass(frozen=True)
+class Made:
+    """settings: all that were used, those of the model filled in. notices: for the caller."""
+
+    task: Task
+    pictures: tuple[Picture, ...]
+    settings: Mapping[str, Any]
+    notices: tuple[Mapping[str, str], ...]
+    provenance: Provenance
+
+    def about(self) -> dict[str, Any]:
+        """All but the pictures, for JSON."""
+        source = self.provenance
+        return {
+            "task": self.task,
+            "settings": dict(self.settings),
+            "notices": [dict(notice) for notice in self.notices],
+            "model": {"name": source.model, "sha256": source.model_sha256},
+            "provenance": {
+                "kind": source.kind,
+                "digital_source_type": SOURCE_TYPES[source.kind],
+                "parameters": dict(source.parameters),
+                "software": source.software,
+                "when": source.when.isoformat(),
+            },
+        }
+
+
+def generation_of(
+    asked: Asked, wanted: str | None, settings: HandlerSettings, cancel: Cancel
+) -> GenerationRequest:
+    """The request, checked as far as it can be without a model. Raises BadSetting, BadImage,
+    Refusal and what `cancel` raises."""
+    if wanted not in (None, ANY_PICTURE, PNG):
+        raise Refusal("not_acceptable", f"Generated pictures are {PNG}, not {wanted}.")
+    GenerationRequest.from_mapping({**asked.fields, "strength": None})  # before pictures are read
+    found = {
+        name: receive(text, name, settings, cancel).photo
+        for name, text in (("image", asked.image), ("mask", asked.mask))
+        if text is not None
+    }
+    request = GenerationRequest.from_mapping(
+        asked.fields,
+        image=colours(found["image"]) if "image" in found else None,
+        mask=mask_of(found["mask"]) if "mask" in found else None,
+    )
+    if wanted is not None and request.num_images_per_prompt > 1:
+        raise Refusal(
+            "not_acceptable",
+            f"{wanted} holds one picture: leave num_images_per_prompt out, or accept "
+            "application/json.",
+        )
+    return request
+
+
+def generate(
+    request: GenerationRequest, models: Models, settings: HandlerSettings, cancel: Cancel
+) -> Made:
+    """Raises what `Models.generator` and `Engine.generate` raise."""
+    generator = models.generator(cancel)
+    made = generator.engine.generate(request, cancel=cancel)
+
+    def recorded(part: Generated) -> Provenance:
+        return record(
+            [part],
+            device=generator.engine.device,
+            sha256=generator.sha256,
+            prompts=settings.record_prompt,
+        )
+
+    pictures = []
+    for index, seed in enumerate(made.seeds):
+        one = replace(made, images=made.images[index : index + 1], seeds=(seed,))
+        height, width = one.images.shape[1:3]
+        file = to_png(one.images[0], to_xmp(recorded(one), None))
+        pictures.append(Picture(file, PNG, width, height, seed))
+    used = {
+        field.name: getattr(made.request, field.name)
+        for field in fields(made.request)
+        if field.name not in ("image", "mask")
+    }
+    return Made(made.request.mode, tuple(pictures), used, _told(made.notices), recorded(made))
+
+
+def colorize(
+    received: Received, recipe: Recipe, wanted: str | None, models: Models, cancel: Cancel
+) -> Made:
+    """The photograph in colour, with all that its file said, in its own format or the `wanted`.
+
+    Raises what `Models.colorizer`, `Colorization.apply` and `write_photo` raise.
+    """
+    photo = received.photo
+    name = PICTURES.get(wanted or "", photo.format)
+    treatment = Colorization(models.colorizer(cancel), recipe)
+    treated = treatment.apply(photo.pixels, no_progress, cancel, out=photo.pixels)
+    parameters = {**treated.provenance.parameters, SOURCE_SHA256: received.sha256}
+    source = replace(treated.provenance, parameters=parameters)
+    cancel()
+    with TemporaryDirectory(prefix="heliochrome-") as folder:
+        path = Path(folder) / f"result{SUFFIXES[name][0]}"
+        # Another format than the photograph's own was chosen knowingly, by the Accept header.
+        losses = write_photo(path, treated.image, photo, source, allow_loss=name != photo.format)
+        file = path.read_bytes()
+    height, width = treated.image.shape[:2]
+    notices = (*_told(treated.notices), *_plain(photo.notes), *_plain(losses))
+    picture = Picture(file, f"image/{name}", width, height)
+    return Made("colorize", (picture,), treated.provenance.parameters, notices, source)
+
+
+def _told(notices: Sequence[Notice]) -> tuple[dict[str, str], ...]:
+    return tuple({"code": notice.code, "text": notice.text} for notice in notices)
+
+
+def _plain(sentences: Sequence[str]) -> tuple[dict[str, str], ...]:
+    """What is told of a photograph's file has no codes of its own."""
+    return tuple({"code": "file", "text": sentence} for sentence in sentences)
