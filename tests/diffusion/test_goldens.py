@@ -69,6 +69,7 @@ def test_the_picture_is_that_of_diffusers(engines, arrays, name):
         ("pndm image 1", {"image": np.full((64, 64, 3), 0.5, np.float32)}),
         ("pndm inpaint 1", {"mask": np.ones((64, 64), np.float32)}),
         ("ddim inpaint model 1", {"mask": np.ones((64, 64), np.float32)}),
+        ("sdxl text 2", {"negative_prompt": "blurry"}),
         ("lcm", {"guidance_scale": 4.0}),
     ],
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import diffusers
@@ -21,6 +22,8 @@ from diffusers.models.modeling_utils import ModelMixin
 from make_tokenizer import clip_tokenizer
 from PIL import Image
 from torch.nn import functional as F
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.models.clip.modeling_clip import CLIPTextModelOutput
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent.parent))
@@ -59,6 +62,12 @@ def cases() -> list[dict[str, Any]]:
         add(f"{scheduler} text", prompt=CATS, scheduler=scheduler, num_inference_steps=12, seed=3)
     plain = {"prompt": CATS, "guidance_scale": 1.0, "seed": 2, "scheduler": "ddim"}
     add("no guidance", **plain, num_inference_steps=5)
+    xl = {"prompt": CATS, "guidance_scale": 5.0, "scheduler": "ddim", "seed": 6}
+    xl |= {"num_inference_steps": 10}
+    add("sdxl text 1", "sdxl", **xl, negative_prompt=POOR)
+    add("sdxl text 2", "sdxl", **xl | {"scheduler": "euler"})
+    add("sdxl image", "sdxl", "i", **xl, negative_prompt=POOR, strength=0.6)
+    add("sdxl inpaint", "sdxl", "im", **xl, strength=0.8)
     add("lcm", "lcm", prompt=CATS, num_inference_steps=4, guidance_scale=8.5, seed=5)
     return found
 
@@ -99,9 +108,13 @@ def enlarge(x: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 class TextEncoder(Network):
-    def forward(self, ids: torch.Tensor, attention_mask: None = None) -> tuple[torch.Tensor]:
+    def forward(self, ids: torch.Tensor, **unused: Any) -> Any:
         placed = self.w["embedding"][ids] + self.w["position"]
-        return (torch.tanh(F.linear(placed, self.w["mix"])),)
+        hidden = torch.tanh(F.linear(placed, self.w["mix"]))
+        pooled, states = hidden.mean(1), (placed, hidden)
+        if self.config.projection_dim is None:
+            return BaseModelOutputWithPooling(hidden, pooled, states)
+        return CLIPTextModelOutput(text_embeds=pooled, last_hidden_state=hidden, hidden_states=states)
 
 
 class UNet(Network):
@@ -111,8 +124,8 @@ class UNet(Network):
         timestep: torch.Tensor,
         encoder_hidden_states: torch.Tensor,
         timestep_cond: torch.Tensor | None = None,
-        return_dict: bool = True,
-        **unused: None,
+        added_cond_kwargs: dict[str, torch.Tensor] | None = None,
+        **unused: Any,
     ) -> tuple[torch.Tensor]:
         w = self.w
         frequencies = torch.from_numpy(networks.time_frequencies(w["conv_in"].shape[0]))
@@ -120,6 +133,9 @@ class UNet(Network):
         moment = F.linear(torch.cat([angle.cos(), angle.sin()], 1), w["time"])
         if timestep_cond is not None:
             moment = moment + F.linear(timestep_cond, w["guidance"])
+        if added_cond_kwargs:
+            told = [added_cond_kwargs["text_embeds"], added_cond_kwargs["time_ids"] / 1024]
+            moment = moment + F.linear(torch.cat(told, 1), w["added"])
         h = F.silu(convolution(sample, w["conv_in"]) + moment[:, :, None, None])
         levels = sum(name.startswith("down_") for name in w)
         kept = []
@@ -157,40 +173,61 @@ class VAE(Network):
         return (picture,) if not return_dict else DecoderOutput(picture)
 
 
+PIPELINES = {
+    ("sd1", "text"): diffusers.StableDiffusionPipeline,
+    ("sd1", "image"): diffusers.StableDiffusionImg2ImgPipeline,
+    ("sd1", "inpaint"): diffusers.StableDiffusionInpaintPipeline,
+    ("inpaint", "inpaint"): diffusers.StableDiffusionInpaintPipeline,
+    ("lcm", "text"): diffusers.LatentConsistencyModelPipeline,
+    ("sdxl", "text"): diffusers.StableDiffusionXLPipeline,
+    ("sdxl", "image"): diffusers.StableDiffusionXLImg2ImgPipeline,
+    ("sdxl", "inpaint"): diffusers.StableDiffusionXLInpaintPipeline,
+}
+
+
 def pipeline(kind: networks.Kind, scheduler: str, mode: str) -> Any:
     weights = networks.weights(kind=kind)
     config = tiny_diffusion.SCHEDULER
-    if kind == "lcm":
-        classes = {"text": diffusers.LatentConsistencyModelPipeline}
-    else:
-        classes = {
-            "text": diffusers.StableDiffusionPipeline,
-            "image": diffusers.StableDiffusionImg2ImgPipeline,
-            "inpaint": diffusers.StableDiffusionInpaintPipeline,
+    unet = UNet(
+        weights,
+        "unet",
+        in_channels=networks.in_channels(kind),
+        sample_size=networks.TINY.side,
+        time_cond_proj_dim=networks.GUIDANCE_WIDTH if kind == "lcm" else None,
+        addition_time_embed_dim=1,
+    )
+    tokenizer, context = clip_tokenizer(networks.TOKENIZER), networks.TINY.context
+    if kind == "sdxl":
+        # Where the pipeline looks up how much it may tell.
+        width = SimpleNamespace(in_features=context + networks.TIME_IDS)
+        unet.add_embedding = SimpleNamespace(linear_1=width)
+        others: dict[str, Any] = {
+            "text_encoder_2": TextEncoder(weights, "text_encoder_2", projection_dim=context),
+            "tokenizer_2": tokenizer,
+            "add_watermarker": False,
         }
-    made = classes[mode](
-        text_encoder=TextEncoder(weights, "text_encoder"),
-        tokenizer=clip_tokenizer(networks.TOKENIZER),
-        unet=UNet(
-            weights,
-            "unet",
-            in_channels=networks.in_channels(kind),
-            sample_size=networks.TINY.side,
-            time_cond_proj_dim=networks.GUIDANCE_WIDTH if kind == "lcm" else None,
-        ),
+    else:
+        others = {
+            "safety_checker": None,
+            "feature_extractor": None,
+            "requires_safety_checker": False,
+        }
+    made = PIPELINES[kind, mode](
+        text_encoder=TextEncoder(weights, "text_encoder", projection_dim=None),
+        tokenizer=tokenizer,
+        unet=unet,
         vae=VAE(
             weights,
             "vae",
             block_out_channels=[8, 8, 8, 8],
             latent_channels=networks.LATENTS,
             scaling_factor=networks.scaling(kind),
+            force_upcast=False,
         ),
         scheduler=SCHEDULERS[scheduler].from_config(
             {key: value for key, value in config.items() if not key.startswith("_")}
         ),
-        safety_checker=None,
-        feature_extractor=None,
-        requires_safety_checker=False,
+        **others,
     )
     made.set_progress_bar_config(disable=True)
     return made
