@@ -71,7 +71,7 @@ class GenerationRequest:
         _require_number("strength", self.strength, 0, 1)
         if self.scheduler is not None:
             if not isinstance(self.scheduler, str):
-                raise BadSetting(f"scheduler must be a name, got {self.scheduler!r}.")
+                raise BadSetting(f"scheduler must be a name, got {_short(self.scheduler)}.")
             object.__setattr__(self, "scheduler", scheduler_name(self.scheduler))
         if self.strength == 0:
             raise BadSetting("strength must be more than 0: at 0 the picture stays as it is.")
@@ -111,12 +111,12 @@ class GenerationRequest:
             if name in _WITHOUT_EFFECT:
                 if isinstance(value, bool) or value not in (None, _WITHOUT_EFFECT[name]):
                     raise BadSetting(
-                        f"{name} may only be {_WITHOUT_EFFECT[name]}, got {value!r}: leave it out."
+                        f"{name} may only be {_WITHOUT_EFFECT[name]}, got {_short(value)}: leave it out."
                     )
             elif name not in known:
-                near = difflib.get_close_matches(str(name), known, 1, cutoff=0)
+                near = difflib.get_close_matches(str(name)[:60], known, 1, cutoff=0)
                 raise BadSetting(
-                    f"there is no field {name!r}: did you mean {near[0]}? "
+                    f"there is no field {_short(name)}: did you mean {near[0]}? "
                     f"Known are {', '.join(known)}."
                 )
             elif value is not None:
@@ -128,7 +128,7 @@ class GenerationRequest:
 
 def _require_text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise BadSetting(f"{name} must be a text, got {value!r}.")
+        raise BadSetting(f"{name} must be a text, got {_short(value)}.")
     if len(value) > MAX_PROMPT_CHARACTERS:
         raise BadSetting(
             f"{name} may have at most {MAX_PROMPT_CHARACTERS} characters, got {len(value)}: "
@@ -161,7 +161,10 @@ def _require_number(name: str, value: object, low: float, high: float) -> None:
 
 
 def _short(value: object) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
+        return f"{type(value).__name__} too long to show"
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 

@@ -96,7 +96,7 @@ def scheduler_name(asked: str) -> str:
         else "that is not among them"
     )
     raise BadSetting(
-        f"scheduler must be one of {', '.join(SCHEDULERS)}, got {asked!r}: {reason}. "
+        f"scheduler must be one of {', '.join(SCHEDULERS)}, got {asked[:60]!r}: {reason}. "
         "pndm and ddim are the usual ones for Stable Diffusion."
     )
 

@@ -1,0 +1,144 @@
+"""Names of schedulers, what each can do, and how many steps it makes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import tiny_diffusion
+from heliochrome.core.errors import BadSetting, BadWeights
+from heliochrome.diffusion import SCHEDULERS, GenerationRequest
+from heliochrome.diffusion.schedulers import SchedulerConfig, read_scheduler, scheduler_name
+
+CLASSES = {
+    "PNDMScheduler": "pndm",
+    "DDIMScheduler": "ddim",
+    "EulerDiscreteScheduler": "euler",
+    "EulerAncestralDiscreteScheduler": "euler_ancestral",
+    "LCMScheduler": "lcm",
+}
+
+
+def config(**fields: Any) -> SchedulerConfig:
+    return SchedulerConfig("pndm", Path("x"), tiny_diffusion.SCHEDULER | fields)
+
+
+def test_there_are_five_and_no_others() -> None:
+    assert SCHEDULERS == ("pndm", "ddim", "euler", "euler_ancestral", "lcm")
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"), [*CLASSES.items(), *((name, name) for name in SCHEDULERS)]
+)
+def test_diffusers_class_names_are_taken_too(given: str, kept: str) -> None:
+    assert scheduler_name(given) == kept
+    assert GenerationRequest(prompt="", scheduler=given).scheduler == kept
+
+
+@pytest.mark.parametrize("name", ["lms", "LMSDiscreteScheduler", "PNDM", "heun", ""])
+def test_others_are_refused_with_those_there_are(name: str) -> None:
+    with pytest.raises(BadSetting, match="pndm, ddim, euler, euler_ancestral, lcm"):
+        scheduler_name(name)
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "fields", "says"),
+    [
+        ("lcm", {"prediction_type": "v_prediction"}, "v_prediction"),  # ends the process
+        ("pndm", {"prediction_type": "sample"}, "sample"),
+        ("euler_ancestral", {"prediction_type": "sample"}, "sample"),
+        ("pndm", {"skip_prk_steps": False}, "skip_prk_steps"),
+        ("euler", {"use_karras_sigmas": True}, "use_karras_sigmas"),
+        ("ddim", {"beta_schedule": "squaredcos_cap_v2"}, "squaredcos_cap_v2"),
+    ],
+)
+def test_settings_that_one_cannot_run_with(
+    scheduler: str, fields: dict[str, Any], says: str
+) -> None:
+    assert config().objection(scheduler) is None
+    assert says in (config(**fields).objection(scheduler) or "")
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "asked", "strength", "steps"),
+    [
+        ("ddim", 50, 1.0, 50),
+        ("pndm", 50, 1.0, 51),  # its second step is done twice
+        ("pndm", 1, 1.0, 1),
+        ("ddim", 50, 0.58, 28),  # in float32; 29 in float64
+        ("ddim", 10, 0.1, 1),
+        ("euler", 4, 0.3, 1),
+        ("lcm", 4, 0.3, 4),
+        ("lcm", 50, 1.0, 50),
+    ],
+)
+def test_how_many_steps_are_left(scheduler: str, asked: int, strength: float, steps: int) -> None:
+    assert config().steps(scheduler, asked, strength) == steps
+
+
+@pytest.mark.parametrize(
+    ("scheduler", "asked", "strength"),
+    [
+        ("ddim", 10, 0.09),
+        ("pndm", 3, 0.3),
+        ("ddim", 250, 1e-300),
+        ("lcm", 51, 1.0),
+        ("lcm", 4, 0.05),
+    ],
+)
+def test_no_step_left_is_refused(scheduler: str, asked: int, strength: float) -> None:
+    with pytest.raises(BadSetting, match="num_inference_steps"):
+        config().steps(scheduler, asked, strength)
+
+
+@pytest.mark.parametrize("scheduler", SCHEDULERS)
+def test_the_runtime_makes_as_many_steps_as_we_reckon(scheduler: str, tiny: Path) -> None:
+    import openvino_genai
+    from openvino import Tensor
+
+    pipeline = openvino_genai.Image2ImagePipeline(tiny, "CPU")
+    picture = Tensor(np.zeros((1, 64, 64, 3), np.uint8))
+    kind = {"euler": "EULER_DISCRETE", "euler_ancestral": "EULER_ANCESTRAL_DISCRETE"}
+    kinds = openvino_genai.Scheduler.Type
+    for asked, strength in itertools.product((1, 2, 7, 50), (0.3, 0.58, 1.0)):
+        try:
+            reckoned = config().steps(scheduler, asked, strength)
+        except BadSetting:
+            continue
+        made: list[int] = []
+        pipeline.set_scheduler(
+            openvino_genai.Scheduler.from_config(
+                tiny / "scheduler" / "scheduler_config.json",
+                getattr(kinds, kind.get(scheduler, scheduler.upper())),
+            )
+        )
+        pipeline.generate(
+            "the cat",
+            picture,
+            strength=strength,
+            num_inference_steps=asked,
+            callback=lambda step, steps, latents, made=made: made.append(steps) or True,
+        )
+        assert (asked, strength, made[0]) == (asked, strength, reckoned)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("{", "not a readable scheduler file"),
+        ("[]", "not a readable scheduler file"),
+        ("{}", "not a readable scheduler file"),
+        (json.dumps({"_class_name": "LMSDiscreteScheduler"}), "LMSDiscreteScheduler"),
+        (json.dumps({"_class_name": "PNDMScheduler"}), "skip_prk_steps"),
+    ],
+)
+def test_a_model_with_a_scheduler_that_is_not_there(tmp_path: Path, text: str, says: str) -> None:
+    (tmp_path / "scheduler").mkdir()
+    (tmp_path / "scheduler" / "scheduler_config.json").write_text(text)
+    with pytest.raises(BadWeights, match=says):
+        read_scheduler(tmp_path)
