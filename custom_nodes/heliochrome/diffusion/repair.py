@@ -30,7 +30,7 @@ _NEUTRAL: Final = 1.5 / 255  # channels that are no more apart make a grey photo
 
 
 class Repaint(Protocol):
-    def __call__(self, image: FloatArray, mask: FloatArray, index: int) -> FloatArray:
+    def __call__(self, image: FloatArray, mask: FloatArray, index: int, /) -> FloatArray:
         """Repaint `image` (h, w, 3) where `mask` (h, w) is 1: the new (h, w, 3).
 
         float32 sRGB in [0, 1]; index: which region this is, from 0 on.

@@ -7,6 +7,11 @@ from comfy_api.latest import ComfyExtension, io
 from .before_after import HeliochromeBeforeAfter
 from .colorize import HeliochromeColorize
 from .ddcolorize import DDColorColorize
+from .diffusion import models as diffusion_models
+from .diffusion.image_to_image import HeliochromeImageToImage
+from .diffusion.inpaint import HeliochromeInpaint
+from .diffusion.load import HeliochromeLoadDiffusion
+from .diffusion.text_to_image import HeliochromeTextToImage
 from .load import HeliochromeLoadDDColor
 from .models import register_folder
 from .preview import HeliochromeWarmTonePreview
@@ -20,6 +25,7 @@ class HeliochromeExtension(ComfyExtension):
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         register_folder()
+        diffusion_models.register_folder()
         return [
             DDColorColorize,
             HeliochromeLoadDDColor,
@@ -27,4 +33,8 @@ class HeliochromeExtension(ComfyExtension):
             HeliochromeBeforeAfter,
             HeliochromeWarmTonePreview,
             HeliochromeSavePhoto,
+            HeliochromeLoadDiffusion,
+            HeliochromeTextToImage,
+            HeliochromeImageToImage,
+            HeliochromeInpaint,
         ]

@@ -36,7 +36,7 @@ def save_png(
     counter: int,
     pixels: npt.NDArray[np.uint8],
     texts: Mapping[str, str],
-    xmp: bytes,
+    xmp: bytes | None,
 ) -> tuple[Path, int]:
     """Write (H, W, 3 or 4) pixels under the first free number from `counter` on.
 
@@ -46,7 +46,8 @@ def save_png(
     metadata = PngInfo()
     for key, value in texts.items():
         metadata.add_text(key, value)
-    metadata.add_itxt(XMP_KEYWORD, xmp.decode("utf-8"))
+    if xmp is not None:
+        metadata.add_itxt(XMP_KEYWORD, xmp.decode("utf-8"))
     picture = Image.fromarray(pixels)
     while (path := name.numbered(counter)).exists() or not _save(picture, path, metadata):
         counter += 1

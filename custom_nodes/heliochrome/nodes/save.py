@@ -1,4 +1,4 @@
-"""The node that saves pictures together with how their colour was made."""
+"""The node that saves pictures together with how they were made."""
 
 from __future__ import annotations
 
@@ -23,21 +23,25 @@ _DEFAULT_PREFIX: Final = "Heliochrome"
 
 
 class HeliochromeSavePhoto(io.ComfyNode):
-    """IMAGE and provenance -> PNG files in the output folder, never over an existing one."""
+    """IMAGE and provenance -> PNG files in the output folder, never over an existing one.
+
+    A provenance of None comes from a node that changed nothing: the file then says nothing.
+    """
 
     @classmethod
     def define_schema(cls) -> io.Schema:
         return schema(
             node_id="HeliochromeSavePhoto",
             display_name="Save Colourised Photo",
-            description="Saves PNG files that tell how their colour was made (XMP), beside the "
-            "usual workflow. A preview gets .preview in its file name.",
+            description="Saves PNG files that tell how their colour or content was made (XMP), "
+            "beside the usual workflow. A preview gets .preview in its file name.",
             search_aliases=["save image", "png", "xmp", "保存"],
             is_output_node=True,
             inputs=[
                 io.Image.Input("image", tooltip="The pictures to save."),
                 ProvenanceSocket.Input(
-                    "provenance", tooltip="From the node that made the colour or the preview."
+                    "provenance",
+                    tooltip="From the node that made the colour, the picture or the preview.",
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -52,16 +56,17 @@ class HeliochromeSavePhoto(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, image: torch.Tensor, provenance: Provenance, filename_prefix: str
+        cls, image: torch.Tensor, provenance: Provenance | None, filename_prefix: str
     ) -> io.NodeOutput:
         pictures = to_bytes(from_image(image))
         height, width = pictures.shape[1:3]
         folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(
             filename_prefix, folder_paths.get_output_directory(), width, height
         )
-        suffix = PREVIEW_SUFFIX if provenance.kind == "preview" else ""
+        preview = provenance is not None and provenance.kind == "preview"
+        suffix = PREVIEW_SUFFIX if preview else ""
         texts = _graph_texts(cls.hidden.prompt, cls.hidden.extra_pnginfo)
-        xmp = to_xmp(provenance, None)
+        xmp = None if provenance is None else to_xmp(provenance, None)
         saved = []
         for index, pixels in enumerate(pictures):
             cancel()

@@ -8,12 +8,14 @@ from typing import Any, Final
 from comfy_api.latest import io
 
 CATEGORY: Final = "Heliochrome"
+DIFFUSION_CATEGORY: Final = f"{CATEGORY}/Stable Diffusion"
 
 ModelSocket = io.Custom("HELIOCHROME_MODEL")
+DiffusionSocket = io.Custom("HELIOCHROME_DIFFUSION")
 ProvenanceSocket = io.Custom("HELIOCHROME_PROVENANCE")
 
 
-def schema(**keywords: Any) -> io.Schema:
+def schema(category: str = CATEGORY, **keywords: Any) -> io.Schema:
     """An `io.Schema` of the keywords this host knows.
 
     One keyword unknown to an older host (`search_aliases` on 0.3.64) would make it
@@ -21,5 +23,5 @@ def schema(**keywords: Any) -> io.Schema:
     """
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return io.Schema(
-        category=CATEGORY, **{name: value for name, value in keywords.items() if name in known}
+        category=category, **{name: value for name, value in keywords.items() if name in known}
     )
