@@ -96,7 +96,7 @@ def test_names_are_those_of_folders_in_the_stores_order(
         ("{tmp}/legacy", BadWeights, "heliochrome sd convert"),
         ("{tmp}/half", BadWeights, "unet/openvino_model.bin is missing"),
         ("{tmp}/list", BadWeights, "no JSON object"),
-        ("{tmp}/ddcolor", BadWeights, "names no unet"),
+        ("{tmp}/ddcolor", BadWeights, "Heliochrome runs StableDiffusionPipeline"),
         ("ftp://host/model", BadSetting, "begins with https://"),
         ("https:///model", BadSetting, "names a host"),
         ("https://me:secret@host/model", BadSetting, "password"),

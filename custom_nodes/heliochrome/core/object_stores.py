@@ -48,10 +48,10 @@ def open_store(address: str, stall_s: float, environ: Mapping[str, str] = os.env
     prefix = parts.path.strip("/") or None
     try:
         if parts.scheme == "s3":
-            found = _first(environ, _S3_ENDPOINTS)
-            return S3Store(
-                parts.netloc, prefix=prefix, **({"endpoint": found} if found else {}), **options
-            )
+            endpoint = _first(environ, _S3_ENDPOINTS)
+            if endpoint:
+                options["endpoint"] = endpoint
+            return S3Store(parts.netloc, prefix=prefix, **options)
         if parts.scheme == "oss":
             return S3Store(parts.netloc, prefix=prefix, **_oss(parts.netloc, environ), **options)
         return HTTPStore.from_url(address.rstrip("/"), **options)

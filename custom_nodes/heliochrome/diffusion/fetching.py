@@ -24,8 +24,9 @@ from ..core.model_folders import only_one
 from ..core.object_stores import is_safe
 from ..core.store import ModelStore
 from .address import Address
-from .layout import INDEX, layout_of, require_whole
+from .layout import layout_of, require_whole
 from .manifest import MANIFEST, FileNote, Manifest, parse_manifest
+from .model import INDEX
 
 
 @dataclass(frozen=True)

@@ -9,17 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.errors import BadWeights
+from .model import INDEX, MODEL, PIPELINES, tokenizer_of
 
-INDEX: Final = "model_index.json"
 SCHEDULER: Final = "scheduler/scheduler_config.json"
-GRAPH, WEIGHTS, CONFIG = "openvino_model.xml", "openvino_model.bin", "config.json"
+WEIGHTS, CONFIG = "openvino_model.bin", "config.json"
 TOKENIZER: Final = ("openvino_tokenizer.xml", "openvino_tokenizer.bin")
 
-_NETWORK: Final = (GRAPH, WEIGHTS, CONFIG)
-_TEXT_ENCODERS: Final = ("text_encoder", "text_encoder_2", "text_encoder_3")
-_TOKENIZERS: Final = ("tokenizer", "tokenizer_2", "tokenizer_3")
-_DENOISERS: Final = ("unet", "transformer")
-_TOKENIZER_EXTRAS: Final = (
+_NETWORK: Final = (MODEL, WEIGHTS, CONFIG)
+TOKENIZER_EXTRAS: Final = (
     "openvino_detokenizer.xml",
     "openvino_detokenizer.bin",
     "config.json",
@@ -51,21 +48,15 @@ def layout_of(index: bytes, origin: str) -> Layout:
 
     Raises `BadWeights`; `origin` is what the message calls the file.
     """
-    data = _object(index, origin)
-    has = {name for name, value in data.items() if _is_component(value)}
-    denoisers = [name for name in _DENOISERS if name in has]
-    texts = [name for name in _TEXT_ENCODERS if name in has]
-    lost = [
-        name
-        for name, there in (("unet", denoisers), ("text_encoder", texts), ("vae", "vae" in has))
-        if not there
-    ]
-    if lost:
+    pipeline = str(_object(index, origin).get("_class_name"))
+    if pipeline not in PIPELINES:
         raise BadWeights(
-            f"{origin} is not the index of a diffusion model: it names no {', no '.join(lost)}."
+            f"{origin} is of a {pipeline}; Heliochrome runs {', '.join(PIPELINES)}. Choose another "
+            "model."
         )
-    tokenizers = [name for name in _TOKENIZERS if name in has]
-    networks = [*texts, *denoisers, "vae_decoder"]
+    texts = PIPELINES[pipeline].texts
+    tokenizers = [tokenizer_of(text) for text in texts]
+    networks = [*texts, "unet", "vae_decoder"]
     return Layout(
         (
             INDEX,
@@ -73,7 +64,7 @@ def layout_of(index: bytes, origin: str) -> Layout:
             *_below(networks, _NETWORK),
             *_below(tokenizers, TOKENIZER),
         ),
-        (*_below(["vae_encoder"], _NETWORK), *_below(tokenizers, _TOKENIZER_EXTRAS)),
+        (*_below(["vae_encoder"], _NETWORK), *_below(tokenizers, TOKENIZER_EXTRAS)),
     )
 
 
@@ -114,11 +105,6 @@ def _object(text: bytes, origin: str) -> Mapping[str, Any]:
     if not isinstance(data, dict):
         raise BadWeights(f"{origin} is not the index of a model: it holds no JSON object.")
     return data
-
-
-def _is_component(value: object) -> bool:
-    """["diffusers", "PNDMScheduler"]; a part that was left out is [null, null]."""
-    return isinstance(value, list) and len(value) == 2 and isinstance(value[1], str)
 
 
 def _below(folders: Sequence[str], names: tuple[str, ...]) -> list[str]:

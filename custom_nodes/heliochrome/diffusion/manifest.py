@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -121,15 +122,15 @@ def describe(
     done, total = 0, sum(sizes.values())
     notes = {}
     for name, size in sizes.items():
-        before = done
-
-        def report(part: int, _: int, before: int = before) -> None:
-            progress(before + part, total)
-
-        notes[name] = FileNote(size, digest(folder / name, report, cancel))
+        shown = partial(_shifted, progress, done, total)
+        notes[name] = FileNote(size, digest(folder / name, shown, cancel))
         done += size
         progress(done, total)
     return Manifest(origin, notes)
+
+
+def _shifted(progress: Progress, before: int, total: int, done: int, _: int) -> None:
+    progress(before + done, total)
 
 
 def check(

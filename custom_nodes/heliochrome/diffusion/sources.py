@@ -12,10 +12,13 @@ from ..core.object_stores import SCHEMES
 from ..core.store import ModelStore
 from .address import Address, parse_address
 from .fetching import fetch
-from .layout import INDEX, is_legacy, is_model, require_whole
+from .layout import is_legacy, is_model, require_whole
 from .manifest import Manifest, check, describe, read_manifest
+from .model import INDEX
 
-_LEGACY_ADVICE: Final = "Convert it with `heliochrome sd convert {folder} --tokenizer FOLDER`."
+_LEGACY_ADVICE: Final = (
+    "Convert it with `heliochrome sd convert {folder} NEW_FOLDER --tokenizer FOLDER`."
+)
 
 
 def find_diffusion_models(store: ModelStore) -> dict[str, Path]:
