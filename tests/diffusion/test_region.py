@@ -187,13 +187,13 @@ def test_nothing_masked_is_told_and_nothing_is_run():
     photo = photo_of(60, 40)
     done = repaired(photo, np.zeros((40, 60), np.float32), repaint=None)
     assert np.array_equal(done.image, photo)
-    assert [notice.code for notice in done.notices] == ["nothing-masked"]
+    assert [notice.code for notice in done.notices] == ["diffusion-nothing-masked"]
 
 
 def test_a_large_tear_is_told_to_be_coarse():
     photo, mask = photo_of(800, 800), mask_of(800, 800, (100, 100, 600, 600))
     (notice,) = repaired(photo, mask).notices
-    assert notice.code == "region-coarse"
+    assert notice.code == "diffusion-region-coarse"
     assert float(notice.values["scale"]) == pytest.approx(800 / 64, abs=0.1)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from heliochrome.core.presets import BUILDING, DEFAULT_MODEL, MAX_SIZE, MIN_SIZE, PORTRAIT
 from heliochrome.core.weights_file import SUFFIXES
+from heliochrome.diffusion.region import MAX_REGIONS
 
 PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
 
@@ -35,9 +36,11 @@ def keyword(call: ast.Call, name: str) -> str | None:
 
 
 def shared_widgets() -> dict[str, ast.FunctionDef]:
-    """The functions of nodes/widgets.py, which nodes call in the place of a declaration."""
-    tree = ast.parse((PACK / "nodes/widgets.py").read_text("utf-8"))
-    return {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
+    """The functions of all widgets.py, which nodes call in the place of a declaration."""
+    trees = [ast.parse(path.read_text("utf-8")) for path in (PACK / "nodes").rglob("widgets.py")]
+    return {
+        node.name: node for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)
+    }
 
 
 def calls_in(node: ast.AST) -> list[ast.Call]:
@@ -77,7 +80,7 @@ def declared(node: ast.ClassDef) -> Declared:
 def all_declared() -> list[Declared]:
     classes = [
         node
-        for path in sorted((PACK / "nodes").glob("*.py"))
+        for path in sorted((PACK / "nodes").rglob("*.py"))
         for node in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(node, ast.ClassDef)
         and any(ast.unparse(b) == "io.ComfyNode" for b in node.bases)
@@ -105,6 +108,10 @@ def test_all_nodes_are_found_under_their_permanent_ids() -> None:
         "HeliochromeBeforeAfter",
         "HeliochromeWarmTonePreview",
         "HeliochromeSavePhoto",
+        "HeliochromeLoadDiffusion",
+        "HeliochromeTextToImage",
+        "HeliochromeImageToImage",
+        "HeliochromeInpaint",
     }
 
 
@@ -142,13 +149,33 @@ def test_help_page_names_every_input_and_output(node: Declared, language: str) -
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_help_of_nodes_with_a_model_says_how_to_get_one(node: Declared, language: str) -> None:
     page = (PACK / "web" / "docs" / node.id / f"{language}.md").read_text("utf-8")
-    commands = re.findall(r"python -m heliochrome (models \w+ \w+)", page)
+    commands = re.findall(r"python -m heliochrome (\w+ \w+ ?\w*)", page)
     files = [f"`{DEFAULT_MODEL}{suffix}`" for suffix in SUFFIXES]
+    if node.id == "HeliochromeLoadDiffusion":
+        address = {"en": "ADDRESS", "zh": "地址"}[language]
+        assert commands == [f"sd get {address}", "sd convert"]
+        assert "`ComfyUI/models/openvino_diffusion`" in page
+        return
     if "model" not in node.inputs:
         assert commands == []
         return
     assert commands == [f"models {verb} {DEFAULT_MODEL}" for verb in ("get", "import")]
     assert [file for file in files if file not in page] == []
+
+
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help_of_repainting_tells_its_limits(language: str) -> None:
+    page = (PACK / "web" / "docs" / "HeliochromeInpaint" / f"{language}.md").read_text("utf-8")
+    (places,) = re.findall(r"(?:More than|超过) (\d+) (?:places|处)", page)
+    assert int(places) == MAX_REGIONS
+
+
+@each
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_help_of_nodes_with_prompts_says_where_they_are_kept(node: Declared, language: str) -> None:
+    page = (PACK / "web" / "docs" / node.id / f"{language}.md").read_text("utf-8")
+    assert ("--disable-metadata" in page) == ("prompt" in node.inputs)
+    assert ("record_prompt" in node.inputs) == ("prompt" in node.inputs)
 
 
 @pytest.mark.parametrize("word", ["你", "来历", "运行库", "简易", "测量"])

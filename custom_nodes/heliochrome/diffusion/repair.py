@@ -155,7 +155,7 @@ def _alpha(own: BoolArray, feather: int) -> FloatArray:
 def _notices(regions: tuple[Region, ...]) -> tuple[Notice, ...]:
     if not regions:
         text = "Nothing is masked, so the photograph is as it was."
-        return (Notice("nothing-masked", text),)
+        return (Notice("diffusion-nothing-masked", text),)
     coarsest = max(region.scale for region in regions)
     if coarsest <= _COARSE:
         return ()
@@ -164,4 +164,4 @@ def _notices(regions: tuple[Region, ...]) -> tuple[Notice, ...]:
         f"The torn area is large: it was repainted at 1/{scale} of the photograph's resolution. "
         "Repaint it piece by piece to keep fine detail."
     )
-    return (Notice("region-coarse", text, {"scale": scale}),)
+    return (Notice("diffusion-region-coarse", text, {"scale": scale}),)
