@@ -128,13 +128,13 @@ class Engine:
 
     def _picture(self, settled: Settled, seed: int, watch: StepWatch) -> NDArray[np.float32]:
         """One picture, (H, W, 3) in [0, 1]. On the worker's thread."""
-        pipelines = self._open()
         try:
-            result = _call(pipelines, self.model, settled, seed, watch)
+            result = _call(self._open(), self.model, settled, seed, watch)
             if watch.failure is not None:
                 raise RuntimeError("the report of a step failed") from watch.failure
         except RUNTIME_ERRORS as error:
             self._drop()  # its requests may be left with shapes that no other picture fits
+            error.with_traceback(None)  # whose frames hold the model
             if says_out_of_memory(error):
                 raise OutOfMemory(
                     f"not enough memory for a picture of {settled.extent}: ask for a smaller one, "

@@ -62,7 +62,7 @@ class SchedulerConfig:
 
         Raises BadSetting if that is none, or more than the scheduler has.
         """
-        # OpenVINO GenAI reckons in float32: 0.58 of 50 are 28 steps, not 29.
+        # OpenVINO GenAI reckons in float32: 0.58 of 50 are 29 steps, not 28.
         wide = np.float32(strength)
         if scheduler == "lcm":
             original = int(self.fields.get("original_inference_steps", 50))
