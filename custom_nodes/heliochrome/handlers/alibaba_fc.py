@@ -23,11 +23,12 @@ from aiohttp import web
 from ..core.errors import HeliochromeError
 from . import journal
 from .core import handle
+from .deadline import Deadline
 from .oss_events import colorize_event, is_oss_event
 from .refusals import Refusal
 from .request import HandlerRequest, safe_id
 from .responses import JSON_TYPE, HandlerResponse, error_response, json_response
-from .settings import HandlerSettings
+from .service import the_service
 
 # Function Compute's limit for a request that waits for its answer, and for that answer.
 PAYLOAD: Final = 32 * 1024 * 1024
@@ -40,6 +41,7 @@ _KEEP_ALIVE_S: Final = 3600.0
 _FINISH_S: Final = 86_400.0
 
 _EVENT, _INITIALIZE = "/invoke", "/initialize"
+_LIMIT, _INITIALIZE_LIMIT = "x-fc-function-timeout", "x-fc-initialization-timeout"
 
 # The function's role, as temporary credentials that come with every request and replace older ones.
 _CREDENTIALS: Final[Mapping[str, str]] = {
@@ -60,8 +62,9 @@ async def _answer(request: web.Request) -> web.Response:
     arrived = time.monotonic()
     _take_credentials(request.headers)
     request_id = safe_id(request.headers.get("x-fc-request-id"))
-    deadline = _deadline(request.headers, arrived)
     control = request.headers.get("x-fc-control-path")
+    limit = _INITIALIZE_LIMIT if control == _INITIALIZE else _LIMIT
+    deadline = _deadline(request.headers.get(limit), arrived)
     try:
         body = await request.read()
     except web.HTTPRequestEntityTooLarge:
@@ -70,7 +73,7 @@ async def _answer(request: web.Request) -> web.Response:
     if control == _EVENT:
         return _event(await asyncio.to_thread(_invoke, body, request_id, deadline))
     if control == _INITIALIZE:
-        return _event(await asyncio.to_thread(_initialize, request_id))
+        return _event(await asyncio.to_thread(_initialize, request_id, deadline))
     asked = HandlerRequest(
         body=body,
         method=request.method,
@@ -95,8 +98,8 @@ def _invoke(body: bytes, request_id: str, deadline: float | None) -> HandlerResp
         return error_response(error, request_id)
     objects = [
         {
-            "source": str(item.source),
-            "target": None if item.target is None else str(item.target),
+            "source": item.source,
+            "target": item.target,
             "status": item.status,
             "code": item.code,
         }
@@ -106,12 +109,21 @@ def _invoke(body: bytes, request_id: str, deadline: float | None) -> HandlerResp
     return json_response(500 if failed else 200, {"objects": objects}, code=failed)
 
 
-def _initialize(request_id: str) -> HandlerResponse:
-    """Whether the function is set up rightly, said when an instance starts and not to a caller."""
+def _initialize(request_id: str, deadline: float | None) -> HandlerResponse:
+    """Open the network that this function is for, so that the first caller need not wait for it.
+
+    What is set up wrongly is then said when an instance starts, and not to a caller.
+    """
     try:
-        HandlerSettings.from_environ()
+        service = the_service()
+        cancel = Deadline(deadline, service.settings.deadline_margin_s)
+        with cancel.turn(service.lock):
+            if service.settings.event_source is not None:
+                service.models.colorizer(cancel)
+            if service.settings.diffusion_model is not None:
+                service.models.generator(cancel)
     except HeliochromeError as error:
-        journal.tell_failure(error, request_id, content=True)  # it is about our own settings
+        journal.tell_failure(error, request_id, content=False)
         return error_response(error, request_id)
     return json_response(200, {})
 
@@ -135,10 +147,11 @@ def _take_credentials(headers: Mapping[str, str]) -> None:
         os.environ.update(given)
 
 
-def _deadline(headers: Mapping[str, str], arrived: float) -> float | None:
+def _deadline(limit: str | None, arrived: float) -> float | None:
+    """limit: the header's text, seconds; None where the caller is not Function Compute."""
     try:
-        seconds = float(headers["x-fc-function-timeout"])
-    except (KeyError, ValueError):
+        seconds = float(limit or "")
+    except ValueError:
         return None
     return arrived + seconds if math.isfinite(seconds) and seconds > 0 else None
 

@@ -58,6 +58,7 @@ def _spellings(entry: Mapping[str, Any]) -> tuple[Place, ...]:
 
 def _colorize(spellings: tuple[Place, ...], request_id: str, deadline: float | None) -> Coloured:
     result = colorize_created(spellings[0], request_id=request_id, deadline=deadline)
-    if result.code == _NOT_THERE and len(spellings) > 1:
+    # Not there, or not where photographs are.
+    if len(spellings) > 1 and result.target is None and result.code in (None, _NOT_THERE):
         return colorize_created(spellings[1], request_id=request_id, deadline=deadline)
     return result
