@@ -41,7 +41,8 @@ class Shape:
 
 
 TINY = Shape()
-MIDDLE = Shape(channels=(128, 256, 384, 512), blocks=2, context=64, side=32)
+# 98 convolutions, as many as Stable Diffusion 1.5's UNet has: compiling takes its time.
+MIDDLE = Shape(channels=(64, 128, 192, 256), blocks=15, context=64, side=32)
 
 
 def scaling(kind: Kind) -> float:
@@ -84,8 +85,8 @@ def weights(seed: int = 0, kind: Kind = "sd1", shape: Shape = TINY) -> Weights:
         draw(f"unet.down.{level}", coarse, fine, 3, 3, gain=1.5)
         draw(f"unet.up.{level}", fine, fine + coarse, 3, 3, gain=1.5)
         for block in range(shape.blocks):
-            draw(f"unet.down.{level}.{block}", fine, fine, 3, 3, gain=0.3)
-            draw(f"unet.up.{level}.{block}", fine, fine, 3, 3, gain=0.3)
+            draw(f"unet.down.{level}.{block}", fine, fine, 3, 3, gain=0.2)
+            draw(f"unet.up.{level}.{block}", fine, fine, 3, 3, gain=0.2)
     # An empty prompt is nothing but zeros to SDXL: guidance would push the picture out of range.
     pull = 1.5 if kind == "sdxl" else 2.0
     draw("unet.to_q", deepest, deepest, gain=2.0)
