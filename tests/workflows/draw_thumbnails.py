@@ -1,4 +1,4 @@
-"""Draws the thumbnails of the workflow templates: one drawn scene, grey left, colour right.
+"""Draws the thumbnails of the workflow templates: drawn scenes, before left, after right.
 
 They show what a template is for and are not results of a model.
 Run `python tests/workflows/draw_thumbnails.py` after changing a scene.
@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageOps
 
 FOLDER = Path(__file__).parents[2] / "workflows"
 DRAWN = (1280, 800)
@@ -94,18 +94,74 @@ def building() -> Image.Image:
     return image
 
 
-SCENES: Final[dict[str, Callable[[], Image.Image]]] = {
-    "DDColor人物黑白修复": portrait,
-    "DDColor建筑黑白修复": building,
+def seaside() -> Image.Image:
+    image = sky((70, 92, 148), (246, 176, 122))
+    draw = ImageDraw.Draw(image)
+    draw.ellipse((300, 430, 420, 550), fill=(255, 226, 160))  # sun
+    draw.rectangle((0, 520, 1280, 800), fill=(64, 104, 136))  # sea
+    for y, wide in ((540, 150), (570, 110), (604, 170), (650, 90)):
+        draw.rectangle((360 - wide, y, 360 + wide, y + 8), fill=(238, 184, 138))
+    draw.polygon(((700, 800), (760, 590), (900, 540), (1280, 560), (1280, 800)), fill=(74, 66, 62))
+    draw.polygon(((830, 560), (850, 230), (930, 230), (950, 560)), fill=(238, 232, 222))
+    for y in (280, 390, 500):
+        left, right = 849 - (y - 230) // 18, 932 + (y - 230) // 18
+        stripe = ((left, y), (right, y), (right + 6, y + 50), (left - 6, y + 50))
+        draw.polygon(stripe, fill=(186, 62, 54))
+    draw.rectangle((842, 212, 938, 232), fill=(62, 58, 60))
+    draw.rectangle((862, 160, 918, 212), fill=(255, 232, 150))  # lamp
+    draw.polygon(((852, 160), (890, 120), (928, 160)), fill=(62, 58, 60))
+    return image
+
+
+def words() -> Image.Image:
+    """A sheet with lines of writing."""
+    image = Image.new("RGB", DRAWN, (244, 238, 226))
+    draw = ImageDraw.Draw(image)
+    for row, ends in enumerate((600, 560, 620, 500, 590, 540, 430)):
+        top = 150 + 76 * row
+        for left in range(290, ends, 62):
+            draw.rounded_rectangle((left, top, min(left + 48, ends), top + 26), 10, (96, 92, 88))
+    return image
+
+
+def painted(scene: Image.Image) -> Image.Image:
+    """As if with a broad brush."""
+    return ImageOps.posterize(scene.filter(ImageFilter.MedianFilter(31)), 4)
+
+
+def grey(scene: Image.Image) -> Image.Image:
+    return scene.convert("L").convert("RGB")
+
+
+def torn(scene: Image.Image) -> Image.Image:
+    """With a tear from the left edge to the middle, and a corner missing."""
+    draw = ImageDraw.Draw(scene)
+    paper = (250, 248, 244)
+    upper = (240, 330), (330, 350), (410, 318), (520, 372), (600, 352), (650, 380)
+    lower = (590, 392), (510, 414), (400, 356), (320, 396), (240, 372)
+    corner = (240, 800), (240, 640), (300, 668), (344, 724), (420, 752), (440, 800)
+    draw.polygon((*upper, *lower), fill=paper)
+    draw.polygon(corner, fill=paper)
+    return scene
+
+
+# Before and after, as drawn.
+SCENES: Final[dict[str, Callable[[], tuple[Image.Image, Image.Image]]]] = {
+    "DDColor人物黑白修复": lambda: (grey(portrait()), portrait()),
+    "DDColor建筑黑白修复": lambda: (grey(building()), building()),
+    "文生图": lambda: (words(), seaside()),
+    "图生图": lambda: (building(), painted(building())),
+    "局部重绘": lambda: (torn(grey(portrait())), grey(portrait())),
+    "撕裂修复并上色": lambda: (torn(grey(portrait())), portrait()),
 }
 
 
-def draw(scene: Callable[[], Image.Image]) -> Image.Image:
-    """The scene in SIZE: its left half grey, its right half as drawn."""
-    colour = scene().crop(SHOWN).resize(SIZE, Image.Resampling.LANCZOS)
+def draw(scene: Callable[[], tuple[Image.Image, Image.Image]]) -> Image.Image:
+    """The scene in SIZE: its left half before, its right half after."""
+    before, after = (image.crop(SHOWN).resize(SIZE, Image.Resampling.LANCZOS) for image in scene())
     half = SIZE[0] // 2
-    picture = colour.copy()
-    picture.paste(colour.convert("L").convert("RGB").crop((0, 0, half, SIZE[1])), (0, 0))
+    picture = after.copy()
+    picture.paste(before.crop((0, 0, half, SIZE[1])), (0, 0))
     ImageDraw.Draw(picture).line((half, 0, half, SIZE[1]), fill=(255, 255, 255), width=3)
     return picture
 

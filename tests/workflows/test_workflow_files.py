@@ -17,11 +17,28 @@ from PIL import Image
 from heliochrome.core.presets import BUILDING, CHROMA_GUIDES, DEFAULT_MODEL, PORTRAIT, Preset
 
 FOLDER = Path(__file__).parents[2] / "workflows"
-PRESET_OF = {"DDColor人物黑白修复": PORTRAIT, "DDColor建筑黑白修复": BUILDING}
+PRESET_OF = {
+    "DDColor人物黑白修复": PORTRAIT,
+    "DDColor建筑黑白修复": BUILDING,
+    "撕裂修复并上色": PORTRAIT,
+}
+# The Stable Diffusion node of each, and where its defaults are said.
+DIFFUSION_OF = {
+    "文生图": "HeliochromeTextToImage",
+    "图生图": "HeliochromeImageToImage",
+    "局部重绘": "HeliochromeInpaint",
+    "撕裂修复并上色": "HeliochromeInpaint",
+}
+NAMES = tuple({**PRESET_OF, **DIFFUSION_OF})
+OWN = {"num_inference_steps": 0, "guidance_scale": 0, "scheduler": "auto"}
+# The frontend keeps what it does with the seed after each run beside it; it is no input.
+AFTER_SEED = ("fixed", "increment", "decrement", "randomize")
 NOT_RUN = {"MarkdownNote"}
 FRONTEND_ONLY = {"IMAGEUPLOAD"}  # the upload button keeps a value but is no input of the node
 
-each = pytest.mark.parametrize("name", PRESET_OF)
+each = pytest.mark.parametrize("name", NAMES)
+each_colouring = pytest.mark.parametrize("name", PRESET_OF)
+each_diffusion = pytest.mark.parametrize("name", DIFFUSION_OF)
 
 
 def read(path: str) -> dict[str, Any]:
@@ -44,6 +61,8 @@ def as_api(ui: dict[str, Any]) -> dict[str, Any]:
                 value = next(values)
                 if item["type"] not in FRONTEND_ONLY:
                     inputs[item["name"]] = value
+                if item["name"] == "seed":
+                    assert next(values) in AFTER_SEED
         assert list(values) == [], f"{node['type']} has more values than widgets"
         graph[str(node["id"])] = {"class_type": node["type"], "inputs": inputs}
     return graph
@@ -51,7 +70,7 @@ def as_api(ui: dict[str, Any]) -> dict[str, Any]:
 
 def test_only_these_workflows_are_shipped_in_both_formats() -> None:
     for folder in (FOLDER, FOLDER / "api"):
-        assert {path.stem for path in folder.glob("*.json")} == set(PRESET_OF)
+        assert {path.stem for path in folder.glob("*.json")} == set(NAMES)
 
 
 def test_the_pack_offers_them_as_templates() -> None:
@@ -69,7 +88,7 @@ def test_both_formats_hold_the_same_graph(name: str) -> None:
     assert as_api(read(f"{name}.json")) == api
 
 
-@each
+@each_colouring
 def test_every_default_is_the_presets(name: str) -> None:
     preset: Preset = PRESET_OF[name]
     nodes = {node["class_type"]: node["inputs"] for node in read(f"api/{name}.json").values()}
@@ -85,6 +104,29 @@ def test_every_default_is_the_presets(name: str) -> None:
     automatic = dict.fromkeys(("backend", "device", "precision"), "auto")
     assert load == {"model": preset.model, **automatic, "preview": False}
     assert preset.model == DEFAULT_MODEL
+
+
+@each_diffusion
+def test_every_model_runs_with_its_own_numbers(name: str) -> None:
+    nodes = {node["class_type"]: node["inputs"] for node in read(f"api/{name}.json").values()}
+    made = nodes[DIFFUSION_OF[name]]
+    assert {field: made[field] for field in OWN} == OWN
+    assert made["record_prompt"] is True
+    assert {made[field] for field in ("width", "height", "long_side") if field in made} <= {0}
+    load = nodes["HeliochromeLoadDiffusion"]
+    assert load == {"model": "auto", "device": "CPU", "lora": "none", "lora_alpha": 1.0}
+
+
+def test_repairing_then_colouring_records_both() -> None:
+    nodes = {
+        node["class_type"]: node["inputs"] for node in read("api/撕裂修复并上色.json").values()
+    }
+    (repair, _), (colour, _) = (
+        nodes[kind]["provenance"] for kind in ("HeliochromeColorize", "HeliochromeSavePhoto")
+    )
+    graph = read("api/撕裂修复并上色.json")
+    assert graph[repair]["class_type"] == "HeliochromeInpaint"
+    assert graph[colour]["class_type"] == "HeliochromeColorize"
 
 
 @each
@@ -126,23 +168,37 @@ def test_first_time_users_are_told_what_to_do_in_both_languages(name: str) -> No
     ]
     chinese = [note for note in notes if re.search(r"[\u4e00-\u9fff]", note)]
     assert len(notes) == 2
-    low, high = PRESET_OF[name].size_range
-    for note in notes:
+    assert len(chinese) == 1
+    for note in notes if name in PRESET_OF else ():
+        low, high = PRESET_OF[name].size_range
         assert f"python -m heliochrome models get {PRESET_OF[name].model}" in note
         assert f"{low}–{high}" in note
-    assert len(chinese) == 1
-    assert "颜色是推测的，不一定是当年的颜色" in chinese[0]
-    assert any("Colours are guesses, not records" in note for note in notes)
+        honest = (
+            "颜色是推测的，不一定是当年的颜色"
+            if note in chinese
+            else "Colours are guesses, not records"
+        )
+        assert honest in note
+    for note in notes if name in DIFFUSION_OF else ():
+        assert "python -m heliochrome sd get" in note
+        assert "models/openvino_diffusion" in note
+    for note in notes if DIFFUSION_OF.get(name) == "HeliochromeInpaint" else ():
+        assert (
+            "画上去的内容是编造的" if note in chinese else "What is painted is invented"
+        ) in note
 
 
 @each
 def test_result_and_original_are_named_and_stand_side_by_side(name: str) -> None:
     nodes = {node["type"]: node for node in read(f"{name}.json")["nodes"]}
-    original, result = nodes["PreviewImage"], nodes["HeliochromeSavePhoto"]
-    assert original["title"] == "原图 · Original"
+    result = nodes["HeliochromeSavePhoto"]
     assert result["title"] == "结果 · Result"
-    assert original["size"] == result["size"]
-    assert original["pos"][1] == result["pos"][1]
+    original = nodes.get("PreviewImage", result)
+    assert ("PreviewImage" in nodes) == ("LoadImage" in nodes)
+    if original is not result:
+        assert original["title"] == "原图 · Original"
+        assert original["size"] == result["size"]
+        assert original["pos"][1] == result["pos"][1]
     titles = {
         node["class_type"]: node["_meta"]["title"] for node in read(f"api/{name}.json").values()
     }
