@@ -34,5 +34,14 @@ def test_import_is_quick_and_light() -> None:
     assert not {"torch", "numpy", "cv2", "asyncio"} & set(found["modules"])
 
 
+def test_the_command_line_is_read_without_opencv_or_a_runtime() -> None:
+    program = "import sys; from heliochrome.cli import build_parser as b; b(); print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    heavy = {"cv2", "numba", "openvino", "openvino_genai", "onnxruntime", "torch"}
+    assert not heavy & set(run.stdout.split())
+
+
 def test_web_directory_is_there() -> None:
     assert (PACK / "heliochrome" / imported()["web"] / "js" / "heliochrome.js").is_file()

@@ -14,6 +14,7 @@ from .cores import usable_cores
 from .errors import OutOfMemory
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
+from .memory import is_memory_error
 
 STRIP_PIXELS: Final = 1 << 18  # a strip's float planes stay in the processor's cache
 
@@ -87,12 +88,10 @@ def _started(
 def _had_memory(future: Future[None]) -> bool:
     try:
         future.result()
-    except MemoryError:
+    except (MemoryError, cv2.error) as error:
+        if not is_memory_error(error):
+            raise
         return False
-    except cv2.error as error:
-        if error.code == cv2.Error.StsNoMem:
-            return False
-        raise
     return True
 
 
