@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from .errors import BackendUnavailable, HeliochromeError, OutOfMemory
@@ -39,6 +42,14 @@ def in_child(
         finally:
             child.kill()
             child.join()
+
+
+@contextmanager
+def muted(library: str) -> Iterator[None]:
+    """For `work`: without what a library logs and draws on stdout, which is for results."""
+    logging.getLogger(library).setLevel(logging.ERROR)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        yield
 
 
 def _answer(

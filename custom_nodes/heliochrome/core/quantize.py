@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,7 @@ import numpy as np
 from .backends.base import Backend, Request
 from .backends.exported import Exported, find_exported
 from .backends.installed import backend_module, install_command, usable_backends
-from .child import in_child
+from .child import in_child, muted
 from .disk import is_same_file, whole_file, writing
 from .errors import BackendUnavailable, BadSetting, OutputExists
 from .export import INPUT_NAME, INT8_SUFFIX
@@ -101,11 +100,7 @@ def plan(
     calibrated_on = tuple(photo for photo in photos if photo not in judged_on)
     if not calibrated_on:
         raise BadSetting("the photographs to calibrate on must not all be the same file.")
-    for module in ("nncf", "onnx"):
-        if find_spec(module) is None:
-            raise BackendUnavailable(
-                f'quantising needs {module}: run `pip install "heliochrome[int8]"`.'
-            )
+    require_installed("nncf", "onnx")
     if _JUDGE not in usable_backends():
         raise BackendUnavailable(f"quantising needs {_JUDGE}: run `{install_command(_JUDGE)}`.")
     exported = find_exported(Request(weights, "cpu", "f32", sha256, cache), "quantising")
@@ -113,6 +108,15 @@ def plan(
         raise BadSetting(f"{exported.path} is quantised already: name the checkpoint.")
     _refuse_inputs(target, [exported.path])
     return Plan(exported, target, overwrite, calibrated_on, judged_on)
+
+
+def require_installed(*modules: str) -> None:
+    """Raise BackendUnavailable unless these parts of the int8 extra are there."""
+    for module in modules:
+        if find_spec(module) is None:
+            raise BackendUnavailable(
+                f'quantising needs {module}: run `pip install "heliochrome[int8]"`.'
+            )
 
 
 def quantize(
@@ -197,11 +201,10 @@ def _network_input(path: Path, size: int, cancel: Cancel) -> FloatArray:
 
 def _quantised(path: Path, inputs: Sequence[FloatArray], progress: Progress) -> bytes:
     """The int8 model as an ONNX file's bytes. Runs in a process of its own."""
-    with _quiet():
+    with muted("nncf"):
         import nncf
         import onnx
 
-        logging.getLogger("nncf").setLevel(logging.ERROR)
         network = onnx.load(path)
         total, seen = _ROUNDS * len(inputs), 0
 
@@ -233,10 +236,3 @@ def _seconds(rough: Backend, exact: Backend, x: FloatArray, cancel: Cancel) -> t
             backend.predict_ab(x)
             best[i] = min(best[i], time.perf_counter() - start)
     return best[0], best[1]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """nncf draws bars on stdout, which is for results; ours shows the progress."""
-    with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stdout(nowhere):
-        yield

@@ -13,17 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from ..core.disk import hash_file, sweep_parts, whole_folder, write_json, writing
-from ..core.errors import BadWeights, ModelNotFound, OutputExists
+from ..core.errors import BadWeights, ModelNotFound
 from ..core.extent import Extent
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress, part
-from ..core.model_folders import only_one
 from .clip_tokenizer import put_tokenizer, require_tokenizer
 from .component import input_port, read_component
-from .layout import CONFIG, SCHEDULER, require_whole
+from .layout import CONFIG, SCHEDULER
 from .legacy_check import Change, compare
-from .manifest import MANIFEST, describe
 from .model import INDEX, MODEL
+from .publishing import new_model
 
 SCALE: Final = 0.18215  # of the latents of Stable Diffusion 1
 _PARTS: Final = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
@@ -88,22 +86,12 @@ def convert(
     """
     there = _require_files(source)
     require_tokenizer(tokenizer)
-    if target.exists():
-        raise OutputExists(f"{target} is already there. Choose another name.")
-    with writing(target):
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with only_one(target.parent, target.name, cancel):
-            sweep_parts(target.parent, target.name)
-            with whole_folder(target, owner=target.name) as folder:
-                sizes = _sizes({name: read_component(source / f"{name}.xml") for name in there})
-                changes = _write(source, folder, there, sizes, part(progress, 0, _WORK), cancel)
-                put_tokenizer(tokenizer, folder / "tokenizer", sizes.tokens)
-                _write_texts(folder, sizes, _OPTIONAL in there)
-                differences = compare(changes, part(progress, _WORK, 1), cancel)
-                names = require_whole(folder).files
-                origin = f"converted from {source.resolve().name}"
-                manifest = describe(folder, names, origin, hash_file, cancel=cancel)
-                write_json(folder / MANIFEST, manifest.to_json())
+    with new_model(target, f"converted from {source.resolve().name}", cancel) as folder:
+        sizes = _sizes({name: read_component(source / f"{name}.xml") for name in there})
+        changes = _write(source, folder, there, sizes, part(progress, 0, _WORK), cancel)
+        put_tokenizer(tokenizer, folder / "tokenizer", sizes.tokens)
+        _write_texts(folder, sizes, _OPTIONAL in there)
+        differences = compare(changes, part(progress, _WORK, 1), cancel)
     return Converted(target, sizes.picture, _OPTIONAL in there, differences)
 
 
