@@ -20,6 +20,8 @@ COLORIZE: Final = "colorize"
 TASKS: Final = (*MODES, COLORIZE)
 Task = Literal["text-to-image", "image-to-image", "inpaint", "colorize"]
 
+_OWN: Final = ("task", "image", "mask")
+_ALIKE: Final = 0.75
 # There is no reference picture here, so nothing to take an amount of.
 _RECIPE: Final = tuple(f.name for f in fields(Settings) if f.name != "reference_amount")
 
@@ -74,6 +76,7 @@ def _asked(document: dict[str, Any]) -> Asked:
     image, mask = _picture(values, "image"), _picture(values, "mask")
     implied = _implied(values, image, mask)
     task = values.pop("task", None)
+    _require_known(values)
     if task is None:
         return Asked(implied, values, image, mask)
     if task not in TASKS:
@@ -108,6 +111,14 @@ def _picture(values: dict[str, Any], name: str) -> str | None:
             f"{name} must be a text, base64 or an s3:// address, got {type(found).__name__}."
         )
     return found
+
+
+def _require_known(values: Mapping[str, Any]) -> None:
+    """The fields of each task are checked by who takes them, but these they do not know of."""
+    for name in values:
+        near = difflib.get_close_matches(name, _OWN, 1, cutoff=_ALIKE)
+        if near:
+            raise BadSetting(f"there is no field {_short(name)}: did you mean {near[0]}?")
 
 
 def recipe_of(values: Mapping[str, Any]) -> Recipe:

@@ -15,7 +15,6 @@ from typing import BinaryIO, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.disk import hash_file, human_bytes
 from ..core.errors import BadImage, BadSetting
@@ -31,8 +30,8 @@ from .settings import HandlerSettings
 
 _DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
 _SPACE: Final = re.compile(r"\s+", re.ASCII)
-# Level 1 is some times as quick as 6, for a file that is a few per cent longer.
-_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+# A third of the time that level 6 takes, for a file that is a tenth longer.
+_PNG: Final = {"compression": 2, "filter": "paeth"}
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,14 @@ def mask_of(photo: Photo) -> FloatArray:
 
 def to_png(image: FloatArray, xmp: bytes) -> bytes:
     """(H, W, 3) float32 sRGB in [0, 1] -> an 8-bit PNG that holds `xmp`."""
-    pixels: NDArray[np.uint8] = np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
-    good, encoded = cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR), _PNG)
-    if not good:
-        raise BadImage(f"A picture of shape {image.shape} could not be stored as PNG.")
+    import pyvips
+
+    height, width = image.shape[:2]
+    pixels = np.ascontiguousarray(cv2.convertScaleAbs(image, alpha=255))
+    picture = pyvips.Image.new_from_memory(pixels.data, width, height, 3, "uchar")
+    encoded = picture.copy(interpretation="srgb").pngsave_buffer(keep="none", **_PNG)
     out = BytesIO()
-    wrap(BytesIO(encoded.tobytes()), out, Metadata(xmp=xmp))
+    wrap(BytesIO(encoded), out, Metadata(xmp=xmp))
     return out.getvalue()
 
 
