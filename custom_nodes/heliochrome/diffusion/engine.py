@@ -16,10 +16,11 @@ from ..core.errors import Cancelled, GenerationFailed, HeliochromeError, OutOfMe
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress
 from ..core.notices import Notice
 from .callbacks import Preview, Reporter, Step, StepWatch
+from .calling import call_pipeline
 from .lora import Lora, require_lora
+from .lora_check import require_effect
 from .model import DiffusionModel, read_model
-from .noise import seeded_noise
-from .pictures import from_runtime, mask_to_runtime, to_runtime
+from .pictures import from_runtime
 from .prompts import TokenCount, token_counter
 from .request import GenerationRequest
 from .runtime import (
@@ -32,7 +33,6 @@ from .runtime import (
     require_device,
     require_runtime,
 )
-from .schedulers import make_scheduler
 from .settle import Settled, settle
 from .worker import Tell, Worker
 
@@ -72,7 +72,11 @@ class Engine:
 
     def open(self) -> None:
         """Load and compile the model now. Raises what `open_engine` raises."""
-        self._worker.run(lambda tell, stop: self._open())
+
+        def job(tell: Tell, stop: threading.Event) -> None:
+            require_effect(self._open(), self._opening.loras, self.model, self._count)
+
+        self._worker.run(job)
 
     def generate(
         self,
@@ -129,7 +133,7 @@ class Engine:
     def _picture(self, settled: Settled, seed: int, watch: StepWatch) -> NDArray[np.float32]:
         """One picture, (H, W, 3) in [0, 1]. On the worker's thread."""
         try:
-            result = _call(self._open(), self.model, settled, seed, watch)
+            result = call_pipeline(self._open(), self.model, settled, seed, watch)
             if watch.failure is not None:
                 raise RuntimeError("the report of a step failed") from watch.failure
         except RUNTIME_ERRORS as error:
@@ -196,34 +200,3 @@ def _counter(model: DiffusionModel) -> TokenCount:
         return token_counter(model.tokenizers)
     except RUNTIME_ERRORS as error:
         raise not_opened(str(model.tokenizers[0]), error) from error
-
-
-def _call(
-    pipelines: Pipelines, model: DiffusionModel, settled: Settled, seed: int, watch: StepWatch
-) -> Any:
-    """The runtime's own tensor; empty if it was stopped. Every argument that counts is given:
-    what is left out, or unknown to it, the runtime decides in silence."""
-    import openvino
-
-    request, extent = settled.request, settled.extent
-    pipeline = pipelines.by_mode[request.mode]
-    pipeline.set_scheduler(make_scheduler(model.scheduler_config, settled.scheduler))
-    arguments: dict[str, Any] = {
-        **pipelines.arguments,
-        "width": extent.width,
-        "height": extent.height,
-        "num_images_per_prompt": 1,
-        "num_inference_steps": request.num_inference_steps,
-        "guidance_scale": float(request.guidance_scale or 0),
-        "generator": seeded_noise(seed),
-        "callback": watch,
-    }
-    if settled.negative:
-        arguments["negative_prompt"] = settled.negative
-    pictures = []
-    if request.image is not None:
-        arguments["strength"] = float(request.strength or 1)
-        pictures.append(openvino.Tensor(to_runtime(request.image, extent)))
-    if request.mask is not None:
-        pictures.append(openvino.Tensor(mask_to_runtime(request.mask, extent)))
-    return pipeline.generate(settled.prompt, *pictures, **arguments)

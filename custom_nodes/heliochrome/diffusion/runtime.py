@@ -16,7 +16,7 @@ from ..core.backends.base import (
 )
 from ..core.cores import core_limit
 from ..core.errors import BackendUnavailable, BadSetting, BadWeights, HeliochromeError, OutOfMemory
-from .lora import Lora, adapter_config
+from .lora import Lora, adapter_config, open_adapter
 from .model import DiffusionModel
 from .request import MODES, Mode
 
@@ -82,22 +82,17 @@ def open_pipelines(opening: Opening) -> Pipelines:
     """Compile the model. Raises BadWeights, OutOfMemory, BackendUnavailable, ModelNotFound."""
     model = opening.model
     options = _options(opening)
-    try:
-        adapters = adapter_config(opening.loras)
-    except RUNTIME_ERRORS as error:
-        raise not_opened(", ".join(str(lora.path) for lora in opening.loras), error) from error
-    if adapters is not None:
-        options["adapters"] = adapters
+    arguments = _adapters(opening)
     folder = kept_in(opening.cache, _CACHE)
     if folder is not None:
         try:
-            return _opened(opening, {**options, "CACHE_DIR": folder})
+            return _opened(opening, {**options, "CACHE_DIR": folder}, arguments)
         except RUNTIME_ERRORS as error:
             if says_out_of_memory(error):
                 raise _no_room(model) from error
             _log.warning("%s opens without the cache %s: %s", model.name, folder, error)
     try:
-        return _opened(opening, options)
+        return _opened(opening, options, arguments)
     except RUNTIME_ERRORS as error:
         if says_out_of_memory(error):
             raise _no_room(model) from error
@@ -114,10 +109,24 @@ def reason(error: BaseException) -> str:
     return (lines or [type(error).__name__])[-1][:200]
 
 
-def _opened(opening: Opening, options: Mapping[str, Any]) -> Pipelines:
+def _adapters(opening: Opening) -> dict[str, Any]:
+    """What the runtime must be given at opening and with each picture, for the LoRAs."""
+    if not opening.loras:
+        return {}
+    try:
+        return {"adapters": adapter_config([open_adapter(lora) for lora in opening.loras])}
+    except RUNTIME_ERRORS as error:
+        files = ", ".join(str(lora.path) for lora in opening.loras)
+        raise not_opened(files, error) from error
+
+
+def _opened(
+    opening: Opening, options: Mapping[str, Any], arguments: Mapping[str, Any]
+) -> Pipelines:
     import openvino_genai as genai
 
     model = opening.model
+    options = {**options, **arguments}
     classes: dict[Mode, Any] = {
         "text-to-image": genai.Text2ImagePipeline,
         "image-to-image": genai.Image2ImagePipeline,
@@ -132,8 +141,7 @@ def _opened(opening: Opening, options: Mapping[str, Any]) -> Pipelines:
     else:
         first = classes[whole](model.folder, opening.device, **options)
     by_mode = {mode: first if mode == whole else classes[mode](first) for mode in model.modes}
-    adapters = options.get("adapters")
-    return Pipelines(by_mode, {} if adapters is None else {"adapters": adapters})
+    return Pipelines(by_mode, arguments)
 
 
 def _options(opening: Opening) -> dict[str, Any]:
