@@ -16,6 +16,7 @@ from PIL import Image
 from running_host import RunningHost
 
 import micro
+import tiny_diffusion
 
 _FOLDERS = [Path(name) for name in os.environ.get("COMFYUI_DIR", "").split(os.pathsep) if name]
 _WITHOUT = pytest.param(
@@ -30,9 +31,10 @@ _WITHOUT = pytest.param(
 def host(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[RunningHost]:
-    """A running ComfyUI with our pack and a micro DDColor as ddcolor_v2."""
+    """A running ComfyUI with our pack, a micro DDColor as ddcolor_v2 and a tiny pipeline."""
     base = tmp_path_factory.mktemp("comfyui")
     micro.save(base / "models" / "ddcolor" / "ddcolor_v2.safetensors")
+    tiny_diffusion.build(base / "models" / "openvino_diffusion" / "tiny")
     (base / "custom_nodes").mkdir()
     shutil.copy(Path(__file__).with_name("odd_value_node.py"), base / "custom_nodes")
     with RunningHost(request.param, base) as running:

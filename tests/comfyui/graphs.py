@@ -8,6 +8,8 @@ from typing import Any
 
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
 NAMES = ("DDColor人物黑白修复", "DDColor建筑黑白修复")
+TEXT, PICTURE, REPAINT, MEND = ("文生图", "图生图", "局部重绘", "撕裂修复并上色")
+ALL_NAMES = (*NAMES, TEXT, PICTURE, REPAINT, MEND)
 
 
 def workflow(name: str, picture: str, **changes: dict[str, Any]) -> dict[str, Any]:

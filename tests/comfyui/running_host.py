@@ -24,7 +24,9 @@ REPOSITORY = Path(__file__).parents[2]
 LAUNCHER = Path(__file__).with_name("launch_host.py")
 START_LIMIT_S = 180
 RUN_LIMIT_S = 120
-TEXT_EVENT = 3  # BinaryEventTypes.TEXT in the host's protocol.py
+# BinaryEventTypes in the host's protocol.py
+PREVIEW_EVENT = 1
+TEXT_EVENT = 3
 
 Graph = dict[str, Any]
 
@@ -39,11 +41,13 @@ class Refused(Exception):
 
 @dataclass
 class Run:
-    """What one prompt gave. events: (type, data) in order; texts: (node id, text on the node)."""
+    """What one prompt gave. events: (type, data) in order; texts: (node id, text on the node);
+    previews: the picture files that were shown meanwhile."""
 
     prompt_id: str
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     texts: list[tuple[str, str]] = field(default_factory=list)
+    previews: list[bytes] = field(default_factory=list)
     outputs: dict[str, Any] = field(default_factory=dict)
 
     def of(self, kind: str) -> list[dict[str, Any]]:
@@ -153,7 +157,7 @@ class RunningHost:
                 run = Run(accepted["prompt_id"])
                 async for message in events:
                     if message.type is aiohttp.WSMsgType.BINARY:
-                        _note_text(run, message.data)
+                        _note_binary(run, message.data)
                         continue
                     event = json.loads(message.data)
                     run.events.append((event["type"], event["data"]))
@@ -191,7 +195,9 @@ def _is_last(event: dict[str, Any], prompt_id: str) -> bool:
     return ended or (event["type"] == "executing" and event["data"]["node"] is None)
 
 
-def _note_text(run: Run, message: bytes) -> None:
-    if int.from_bytes(message[:4], "big") == TEXT_EVENT:
-        length = int.from_bytes(message[4:8], "big")
-        run.texts.append((message[8 : 8 + length].decode(), message[8 + length :].decode()))
+def _note_binary(run: Run, message: bytes) -> None:
+    kind, word = (int.from_bytes(message[at : at + 4], "big") for at in (0, 4))
+    if kind == TEXT_EVENT:  # the word is the length of the node's id
+        run.texts.append((message[8 : 8 + word].decode(), message[8 + word :].decode()))
+    elif kind == PREVIEW_EVENT:  # the word is the file format
+        run.previews.append(message[8:])

@@ -19,6 +19,7 @@ _KINDS: Final[Mapping[Mode, Kind]] = {
     "inpaint": "inpainting",
 }
 _PROMPTS: Final = ("prompt", "negative_prompt")
+_QUOTING: Final = {"diffusion-prompt-shortened"}  # notices that repeat the user's words
 _SETTINGS: Final = (
     "width",
     "height",
@@ -40,8 +41,9 @@ def record(
     """The record of what one or more requests with the same settings made.
 
     sha256: of the model, see `sources.digest`. prompts: record them too, as the user may want in
-    files of their own; a service must not by itself. notices: those of the requests come after
-    these. Where sizes differ those of the first are told.
+    files of their own; a service must not by itself. Without them notices that quote them are
+    left out as well. notices: those of the requests come after these. Where sizes differ those
+    of the first are told.
     """
     request = generated[0].request
     names = (*_PROMPTS, *_SETTINGS) if prompts else _SETTINGS
@@ -55,6 +57,8 @@ def record(
     if len(seeds) > 1:
         parameters["seeds"] = " ".join(map(str, seeds))
     told = [*notices, *(notice for made in generated for notice in made.notices)]
+    if not prompts:
+        told = [notice for notice in told if notice.code not in _QUOTING]
     return Provenance(
         kind=_KINDS[request.mode],
         model=generated[0].model,

@@ -68,7 +68,7 @@ def image_output() -> io.Image.Output:
 
 def provenance_output() -> io.Custom.Output:
     return ProvenanceSocket.Output(
-        "provenance",
+        "record",
         display_name="provenance",
         tooltip="How the colour was made, for Save Colourised Photo.",
     )

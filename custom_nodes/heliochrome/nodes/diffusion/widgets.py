@@ -115,7 +115,7 @@ def made_outputs() -> list[io.Output]:
     return [
         io.Image.Output("made", display_name="image", tooltip="The picture."),
         ProvenanceSocket.Output(
-            "provenance",
+            "record",
             display_name="provenance",
             tooltip="How the picture was made, for Save Colourised Photo.",
         ),
