@@ -35,7 +35,7 @@ class Shape:
     """How large the networks are; `side` is the native size in latents (8 pixels each)."""
 
     channels: tuple[int, ...] = (8, 12, 16, 16)
-    blocks: int = 0  # further convolutions at each level, going down and coming up
+    blocks: int = 0  # further ones at each level, going down and coming up
     context: int = 16
     side: int = 8
 
@@ -233,10 +233,12 @@ def unet(w: Weights, kind: Kind = "sd1") -> ov.Model:
 
 
 def residuals(h: Any, w: Weights, place: str) -> Any:
-    """The further convolutions of one level, each added to what it saw."""
+    """The further blocks of one level: normalized, through a convolution, added to what it saw."""
     block = 0
     while (weight := w.get(f"unet.{place}.{block}")) is not None:
-        h = op.add(h, op.swish(convolution(h, weight, f"__module.{place}.resnets.{block}.conv1")))
+        ones, zeros = (constant(np.full(len(weight), value)) for value in (1, 0))
+        even = op.swish(op.group_normalization(h, ones, zeros, 8, 1e-5))
+        h = op.add(h, convolution(even, weight, f"__module.{place}.resnets.{block}.conv1"))
         block += 1
     return h
 
