@@ -5,7 +5,15 @@ from typing import Any
 import pytest
 
 from heliochrome.core.errors import BadSetting
-from heliochrome.core.presets import BUILDING, MAX_SIZE, MIN_SIZE, PORTRAIT, PRESETS, SIZE_STEP
+from heliochrome.core.presets import (
+    BUILDING,
+    MAX_SIZE,
+    MIN_SIZE,
+    PORTRAIT,
+    PRESETS,
+    RANGES,
+    SIZE_STEP,
+)
 from heliochrome.core.settings import Settings
 
 
@@ -20,6 +28,14 @@ def test_a_preset_is_valid_and_its_size_suits_it(preset: Any) -> None:
 def test_none_means_the_presets_value() -> None:
     settings = Settings.from_preset(BUILDING, size=None, strength=0.5)
     assert (settings.size, settings.strength) == (BUILDING.size, 0.5)
+
+
+@pytest.mark.parametrize(("field", "ends"), RANGES.items(), ids=RANGES)
+def test_both_ends_of_a_range_are_in_it(field: str, ends: tuple[float, float]) -> None:
+    for end, beyond in zip(ends, (ends[0] - 1, ends[1] + 1), strict=True):
+        assert getattr(Settings.from_preset(PORTRAIT, **{field: end}), field) == end
+        with pytest.raises(BadSetting, match=f"from {ends[0]:g} to {ends[1]:g}, got {beyond}"):
+            Settings.from_preset(PORTRAIT, **{field: beyond})
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,8 @@ from ..core.presets import (
     MAX_SIZE,
     MIN_SIZE,
     PRESETS,
+    RANGES,
+    TUNABLE,
 )
 from ..version import SOFTWARE
 from .interrupt import answering_interrupt
@@ -55,13 +57,18 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--backend", choices=(AUTO, *BACKENDS), default=AUTO, help="default: %(default)s")
     add("--device", choices=DEVICES, default=AUTO, help="default: %(default)s")
     add("--precision", choices=PRECISIONS, default=AUTO, help="default: %(default)s")
-    add("--strength", type=float, metavar="0..1", help="0 is grey, 1 full colour")
-    add("--saturation", type=float, metavar="0..3", help="1 leaves the colour as it is")
+    add("--strength", type=float, metavar=_range("strength"), help="0 is grey, 1 full colour")
+    add(
+        "--saturation",
+        type=float,
+        metavar=_range("saturation"),
+        help="1 leaves the colour as it is",
+    )
     add("--chroma-guide", choices=CHROMA_GUIDES, help="how colour follows edges")
     add(
         "--chroma-limit",
         type=float,
-        metavar="1..180",
+        metavar=_range("chroma_limit"),
         help="chroma (CIE Lab) that no colour exceeds; smaller tames colour patches",
     )
     add(
@@ -70,14 +77,24 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         choices=ENSEMBLES,
         help="forward passes at as many sizes, whose median is taken: steadier and slower",
     )
-    add("--skin-guard", type=float, metavar="0..1", help="bring odd skin colours in faces back")
+    add(
+        "--skin-guard",
+        type=float,
+        metavar=_range("skin_guard"),
+        help="bring odd skin colours in faces back",
+    )
     add(
         "--reference",
         type=Path,
         metavar="PICTURE",
         help="a colour picture whose colours are taken over",
     )
-    add("--reference-amount", type=float, metavar="0..1", help="how far; needs --reference")
+    add(
+        "--reference-amount",
+        type=float,
+        metavar=_range("reference_amount"),
+        help="how far; needs --reference",
+    )
     add(
         "--hints",
         type=Path,
@@ -97,6 +114,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add("--overwrite", action="store_true", help="redo results that are already there")
     add("--json", action="store_true", help="print a report as JSON")
     parser.set_defaults(run=run)
+
+
+def _range(field: str) -> str:
+    return "{:g}..{:g}".format(*RANGES[field])
 
 
 def run(args: argparse.Namespace) -> int:
@@ -144,19 +165,6 @@ def run(args: argparse.Namespace) -> int:
     return SOME_FAILED if any(outcome.status == "failed" for outcome in outcomes) else OK
 
 
-# Options that change a preset's value; the attribute is also the field of `Settings`.
-_TUNING: Final = (
-    "size",
-    "strength",
-    "saturation",
-    "chroma_guide",
-    "chroma_limit",
-    "ensemble",
-    "skin_guard",
-    "reference_amount",
-)
-
-
 def _treatment(args: argparse.Namespace) -> Any:
     from ..core.errors import BadSetting, ModelNotFound
     from ..core.loading import open_model
@@ -164,7 +172,7 @@ def _treatment(args: argparse.Namespace) -> Any:
     from ..core.store import ModelStore
     from ..core.treatment import Colorization, WarmTone
 
-    tuned = {name: getattr(args, name) for name in _TUNING if getattr(args, name) is not None}
+    tuned = {name: getattr(args, name) for name in TUNABLE if getattr(args, name) is not None}
     pictures = [name for name in ("reference", "hints") if getattr(args, name) is not None]
     given = [f"--{name.replace('_', '-')}" for name in (*tuned, *pictures)]
     useless = [option for option in given if option != "--size"]

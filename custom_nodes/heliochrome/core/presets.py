@@ -14,6 +14,27 @@ ENSEMBLES: Final = (1, 3, 5)  # forward passes, an odd number so that there is a
 MIN_SIZE: Final = 256
 MAX_SIZE: Final = 1280
 SIZE_STEP: Final = 32  # the network halves its input five times
+# The least and the most of every field below that is a number on a scale.
+RANGES: Final[dict[str, tuple[float, float]]] = {
+    "size": (MIN_SIZE, MAX_SIZE),
+    "strength": (0.0, 1.0),
+    "saturation": (0.0, 3.0),
+    "edge_sigma": (0.5, 100.0),
+    "chroma_limit": (1.0, 180.0),
+    "skin_guard": (0.0, 1.0),
+    "reference_amount": (0.0, 1.0),
+}
+# The fields that users set, in the order in which they see them.
+TUNABLE: Final = (
+    "size",
+    "strength",
+    "saturation",
+    "chroma_guide",
+    "chroma_limit",
+    "ensemble",
+    "skin_guard",
+    "reference_amount",
+)
 
 
 @dataclass(frozen=True)

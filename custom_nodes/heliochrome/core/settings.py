@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from .errors import BadSetting
-from .presets import CHROMA_GUIDES, ENSEMBLES, MAX_SIZE, MIN_SIZE, ChromaGuide, Preset
+from .presets import CHROMA_GUIDES, ENSEMBLES, RANGES, ChromaGuide, Preset
 
 
 @dataclass(frozen=True)
@@ -32,13 +32,8 @@ class Settings:
     def __post_init__(self) -> None:
         if isinstance(self.size, bool) or not isinstance(self.size, int):
             raise BadSetting(f"size must be a whole number of pixels, got {self.size!r}.")
-        _in_range("size", self.size, MIN_SIZE, MAX_SIZE)
-        _in_range("strength", self.strength, 0, 1)
-        _in_range("saturation", self.saturation, 0, 3)
-        _in_range("edge_sigma", self.edge_sigma, 0.5, 100)
-        _in_range("chroma_limit", self.chroma_limit, 1, 180)
-        _in_range("skin_guard", self.skin_guard, 0, 1)
-        _in_range("reference_amount", self.reference_amount, 0, 1)
+        for name, (least, most) in RANGES.items():
+            _in_range(name, getattr(self, name), least, most)
         _one_of("chroma_guide", self.chroma_guide, CHROMA_GUIDES)
         _one_of("ensemble", self.ensemble, ENSEMBLES)
 
@@ -59,10 +54,10 @@ class Settings:
         return found
 
 
-def _in_range(name: str, value: float, low: float, high: float) -> None:
+def _in_range(name: str, value: float, least: float, most: float) -> None:
     good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or not low <= value <= high:
-        raise BadSetting(f"{name} must be a number from {low} to {high}, got {value!r}.")
+    if not good or not least <= value <= most:
+        raise BadSetting(f"{name} must be a number from {least:g} to {most:g}, got {value!r}.")
 
 
 def _one_of(name: str, value: object, choices: tuple[object, ...]) -> None:

@@ -10,8 +10,9 @@ from ..core.presets import (
     CHROMA_GUIDES,
     DEFAULT_PRESET,
     ENSEMBLES,
-    MAX_SIZE,
     PRESETS,
+    RANGES,
+    TUNABLE,
     ChromaGuide,
 )
 from ..core.recipe import Recipe
@@ -53,16 +54,14 @@ class HeliochromeColorize(io.ComfyNode):
                 io.Float.Input(
                     "strength",
                     default=DEFAULT_PRESET.strength,
-                    min=0.0,
-                    max=1.0,
+                    **_bounds("strength"),
                     step=0.05,
                     tooltip="0 leaves the photograph grey, 1 gives the full colour.",
                 ),
                 io.Float.Input(
                     "saturation",
                     default=DEFAULT_PRESET.saturation,
-                    min=0.0,
-                    max=3.0,
+                    **_bounds("saturation"),
                     step=0.05,
                     tooltip="Colourfulness: below 1 is muted, above 1 is vivid.",
                 ),
@@ -82,8 +81,7 @@ class HeliochromeColorize(io.ComfyNode):
                 io.Float.Input(
                     "chroma_limit",
                     default=DEFAULT_PRESET.chroma_limit,
-                    min=1.0,
-                    max=180.0,
+                    **_bounds("chroma_limit"),
                     step=1.0,
                     optional=True,
                     tooltip="The chroma (CIE Lab) that no colour exceeds: smaller tames colour "
@@ -102,8 +100,7 @@ class HeliochromeColorize(io.ComfyNode):
                 io.Float.Input(
                     "skin_guard",
                     default=DEFAULT_PRESET.skin_guard,
-                    min=0.0,
-                    max=1.0,
+                    **_bounds("skin_guard"),
                     step=0.05,
                     optional=True,
                     tooltip="Finds faces and brings improbable skin colours back. 0 is off. "
@@ -117,8 +114,7 @@ class HeliochromeColorize(io.ComfyNode):
                 io.Float.Input(
                     "reference_amount",
                     default=DEFAULT_PRESET.reference_amount,
-                    min=0.0,
-                    max=1.0,
+                    **_bounds("reference_amount"),
                     step=0.05,
                     optional=True,
                     tooltip="How far the colours of the reference are taken over.",
@@ -192,23 +188,18 @@ class HeliochromeColorize(io.ComfyNode):
         return io.NodeOutput(painted.image, painted.confidence, painted.provenance)
 
 
+def _bounds(field: str) -> dict[str, float]:
+    least, most = RANGES[field]
+    return {"min": least, "max": most}
+
+
 def _with_values(preset: io.Combo.Input) -> io.Combo.Input:
     """Let the browser know what each preset stands for; web/js sets the other widgets from it."""
-    widgets = (
-        "size",
-        "strength",
-        "saturation",
-        "chroma_guide",
-        "chroma_limit",
-        "ensemble",
-        "skin_guard",
-        "reference_amount",
-    )
     values = {
-        name: {widget: getattr(preset, widget) for widget in widgets}
+        name: {widget: getattr(preset, widget) for widget in TUNABLE}
         for name, preset in PRESETS.items()
     }
     # Upper bounds that no preset reaches.
-    values[AUTO_PRESET] = {"size": MAX_SIZE, "chroma_limit": 180.0, "skin_guard": 1.0}
+    values[AUTO_PRESET] = {name: RANGES[name][1] for name in ("size", "chroma_limit", "skin_guard")}
     preset.extra_dict["heliochrome_presets"] = values
     return preset
