@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import openvino as ov
+from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from tiny_diffusion_networks import (
@@ -55,8 +56,14 @@ SCHEDULER: dict[str, object] = {
     "timestep_spacing": "leading",
     "clip_sample": False,
 }
+LORA_RANK = 2
 _ATTENTION = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2"
-_TEXT = "lora_te_text_model_encoder_layers_0_mlp_fc1"
+LORA_LAYERS = {  # name in `weights`: in a LoRA file
+    "text_encoder.mix": "lora_te_text_model_encoder_layers_0_mlp_fc1",
+    "unet.to_q": f"{_ATTENTION}_to_q",
+    "unet.to_k": f"{_ATTENTION}_to_k",
+    "unet.to_v": f"{_ATTENTION}_to_v",
+}
 
 
 def build(
@@ -92,25 +99,39 @@ def middle(folder: Path, *, seed: int = 0) -> Path:
     return build(folder, seed=seed, shape=MIDDLE)
 
 
-def lora(path: Path, *, seed: int = 0, shape: Shape = TINY, gain: float = 1.0) -> Path:
-    """Write a LoRA in kohya's naming (.safetensors) that fits `build`'s sd1 and inpaint."""
-    draws = np.random.RandomState(seed)
-    deepest, rank = shape.channels[-1], 2
-    layers = {
-        _TEXT: (shape.context, shape.context),
-        f"{_ATTENTION}_to_q": (deepest, deepest),
-        f"{_ATTENTION}_to_k": (deepest, shape.context),
-        f"{_ATTENTION}_to_v": (deepest, shape.context),
-    }
+def lora(
+    path: Path, *, seed: int = 0, shape: Shape = TINY, gain: float = 1.0, alpha: float = LORA_RANK
+) -> Path:
+    """Write a LoRA in kohya's naming (.safetensors) that fits `build`'s sd1, lcm and inpaint.
+
+    alpha: the file's own; at its rank the factors count in full.
+    """
     tensors = {}
-    for name, (rows, columns) in layers.items():
-        down, up = draws.standard_normal((rank, columns)), draws.standard_normal((rows, rank))
-        tensors[f"{name}.lora_down.weight"] = (down / columns**0.5).astype(np.float32)
-        tensors[f"{name}.lora_up.weight"] = (gain * up).astype(np.float32)
-        tensors[f"{name}.alpha"] = np.array(rank, np.float32)
+    for weight, (up, down) in lora_factors(seed, shape, gain).items():
+        tensors[f"{LORA_LAYERS[weight]}.lora_down.weight"] = down
+        tensors[f"{LORA_LAYERS[weight]}.lora_up.weight"] = up
+        tensors[f"{LORA_LAYERS[weight]}.alpha"] = np.array(alpha, np.float32)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path)
     return path
+
+
+def lora_factors(
+    seed: int = 0, shape: Shape = TINY, gain: float = 1.0
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Name in `weights` -> what `lora` writes: (out, rank) and (rank, in)."""
+    draws = np.random.RandomState(seed)
+    found = {}
+    for weight in LORA_LAYERS:
+        rows, columns = shape.channels[-1], shape.context
+        if weight == "text_encoder.mix":
+            rows = columns
+        elif weight == "unet.to_q":
+            columns = rows
+        down = draws.standard_normal((LORA_RANK, columns)) / columns**0.5
+        up = draws.standard_normal((rows, LORA_RANK)) * gain
+        found[weight] = up.astype(np.float32), down.astype(np.float32)
+    return found
 
 
 def _configuration(name: str, kind: Kind, shape: Shape) -> dict[str, object]:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from heliochrome.diffusion import Engine, GenerationRequest, open_engine
-from tiny_diffusion import build
+from heliochrome.diffusion import Engine, GenerationRequest, Lora, open_engine
+from tiny_diffusion import build, lora
 
 DATA = Path(__file__).parent.parent / "data" / "diffusion"
 CASES: dict[str, dict[str, Any]] = {
@@ -49,10 +49,22 @@ def difference(engine: Engine, case: dict[str, Any], arrays: Any, **changed: Any
     return float(np.abs(made - arrays[case["name"]]).max())
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", [name for name, case in CASES.items() if "lora" not in case])
 def test_the_picture_is_that_of_diffusers(engines, arrays, name):
     case = CASES[name]
     assert difference(engines[case["kind"]], case, arrays) < TOLERANCE
+
+
+@pytest.mark.parametrize(
+    ("change", "fits"), [({}, True), ({"alpha": 2.0}, False), ({"strength": 0.5}, False)]
+)
+def test_a_lora_counts_as_if_it_were_worked_into_the_weights(arrays, tmp_path, change, fits):
+    case = CASES["lora"]
+    given = {**case["lora"], **change}
+    file = lora(tmp_path / "lora.safetensors", alpha=given["alpha"])
+    engine = open_engine(build(tmp_path / "model"), loras=[Lora(file, given["strength"])])
+    assert (difference(engine, case, arrays) < TOLERANCE) == fits
+    engine.close()
 
 
 @pytest.mark.parametrize(

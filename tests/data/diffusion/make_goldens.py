@@ -38,12 +38,22 @@ SIDE = 64
 
 
 def cases() -> list[dict[str, Any]]:
-    """`request` has the fields of GenerationRequest; `image`, `mask` name arrays of goldens.npz."""
-    found = []
+    """`request` has the fields of GenerationRequest; `image`, `mask` name arrays of goldens.npz.
 
-    def add(name: str, kind: networks.Kind = "sd1", pictures: str = "", **request: Any) -> None:
-        given = {"image": "image"} if "i" in pictures else {}
+    `lora`: the file's own alpha, and the strength with which it is used.
+    """
+    found: list[dict[str, Any]] = []
+
+    def add(
+        name: str,
+        kind: networks.Kind = "sd1",
+        pictures: str = "",
+        lora: dict[str, float] | None = None,
+        **request: Any,
+    ) -> None:
+        given: dict[str, Any] = {"image": "image"} if "i" in pictures else {}
         given |= {"mask": "mask"} if "m" in pictures else {}
+        given |= {"lora": lora} if lora else {}
         found.append({"name": name, "kind": kind, "request": request} | given)
 
     for scheduler in ("pndm", "ddim"):
@@ -62,6 +72,8 @@ def cases() -> list[dict[str, Any]]:
         add(f"{scheduler} text", prompt=CATS, scheduler=scheduler, num_inference_steps=12, seed=3)
     plain = {"prompt": CATS, "guidance_scale": 1.0, "seed": 2, "scheduler": "ddim"}
     add("no guidance", **plain, num_inference_steps=5)
+    half = {"alpha": 1.0, "strength": 0.7}
+    add("lora", **plain | {"guidance_scale": 7.5}, num_inference_steps=10, lora=half)
     xl = {"prompt": CATS, "guidance_scale": 5.0, "scheduler": "ddim", "seed": 6}
     xl |= {"num_inference_steps": 10}
     add("sdxl text 1", "sdxl", **xl, negative_prompt=POOR)
@@ -114,7 +126,9 @@ class TextEncoder(Network):
         pooled, states = hidden.mean(1), (placed, hidden)
         if self.config.projection_dim is None:
             return BaseModelOutputWithPooling(hidden, pooled, states)
-        return CLIPTextModelOutput(text_embeds=pooled, last_hidden_state=hidden, hidden_states=states)
+        return CLIPTextModelOutput(
+            text_embeds=pooled, last_hidden_state=hidden, hidden_states=states
+        )
 
 
 class UNet(Network):
@@ -185,8 +199,16 @@ PIPELINES = {
 }
 
 
-def pipeline(kind: networks.Kind, scheduler: str, mode: str) -> Any:
-    weights = networks.weights(kind=kind)
+def with_lora(weights: networks.Weights, alpha: float, strength: float) -> networks.Weights:
+    """The same numbers with a LoRA worked into them, by its definition."""
+    changed = dict(weights)
+    for name, (up, down) in tiny_diffusion.lora_factors().items():
+        factor = strength * alpha / tiny_diffusion.LORA_RANK
+        changed[name] = (weights[name] + factor * (up @ down)).astype(np.float32)
+    return changed
+
+
+def pipeline(kind: networks.Kind, scheduler: str, mode: str, weights: networks.Weights) -> Any:
     config = tiny_diffusion.SCHEDULER
     unet = UNet(
         weights,
@@ -242,7 +264,10 @@ def run(case: dict[str, Any], pictures: dict[str, np.ndarray]) -> np.ndarray:
         return torch.from_numpy(draws.standard_normal(tuple(shape)).astype(np.float32))
 
     mode = "inpaint" if "mask" in case else "image" if "image" in case else "text"
-    made = pipeline(case["kind"], request.pop("scheduler", "lcm"), mode)
+    weights = networks.weights(kind=case["kind"])
+    if "lora" in case:
+        weights = with_lora(weights, **case["lora"])
+    made = pipeline(case["kind"], request.pop("scheduler", "lcm"), mode, weights)
     if "image" in case:
         request["image"] = Image.fromarray(pictures["image"])
     if "mask" in case:

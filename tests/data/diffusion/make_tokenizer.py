@@ -1,8 +1,8 @@
 """Makes the tokenizer fixture beside this file: tokenizer/. Run it in the environment of README.md.
 
-A complete byte-level BPE in CLIP's shape: 256 bytes, the same 256 as ends of words, merges learnt from
-the text below (ours), then the start and end tokens. Every text has a tokenization; common words of
-prompts are one to three tokens.
+A complete byte-level BPE in CLIP's shape: 256 bytes, the same 256 as ends of words, merges learnt
+from the text below (ours), then the start and end tokens. Every text can be written with them;
+common words of prompts take one to three tokens.
 """
 
 from __future__ import annotations
@@ -17,13 +17,14 @@ BOS, EOS = "<|startoftext|>", "<|endoftext|>"
 LENGTH = 77
 MERGES = 250
 TEXT = """
-a photograph of a cat and a dog in the garden of an old house by the sea, the cat on the wall and the
-dog under the tree. a portrait of a woman with a red hat, a portrait of an old man, a painting of a
-castle on a hill in the evening light, oil on canvas, highly detailed. an old photograph of a street
-in the rain, black and white, a torn photograph, repaired. the river, the mountain, the forest and the
-blue sky over green fields. a small boat on a quiet lake, in colour. a portrait of the child with the
-dog, soft light, blurry, low quality, watermark, text. the red house, the white cat, the black dog,
-the green tree, the blue boat. a street of the old town in winter, snow on the roof of the house.
+a photograph of a cat and a dog in the garden of an old house by the sea, the cat on the wall and
+the dog under the tree. a portrait of a woman with a red hat, a portrait of an old man, a painting
+of a castle on a hill in the evening light, oil on canvas, highly detailed. an old photograph of a
+street in the rain, black and white, a torn photograph, repaired. the river, the mountain, the
+forest and the blue sky over green fields. a small boat on a quiet lake, in colour. a portrait of
+the child with the dog, soft light, blurry, low quality, watermark, text. the red house, the white
+cat, the black dog, the green tree, the blue boat. a street of the old town in winter, snow on the
+roof of the house.
 """
 
 
