@@ -80,7 +80,7 @@ def test_workflow_runs_and_its_file_says_what_was_made(
 def test_previews_of_the_picture_arrive_while_it_is_made(host: RunningHost) -> None:
     run = host.run(graph_of(TEXT, "", seed=1, num_inference_steps=30))
     assert run.failure is None
-    assert len(run.previews) >= 3  # those that come faster than people see are left out
+    assert len(run.previews) >= 15  # the runtime drops reports of its last steps now and then
     shown = [np.asarray(Image.open(io.BytesIO(preview))) for preview in run.previews]
     assert all(picture.shape[2] == 3 and min(picture.shape[:2]) >= 64 for picture in shown)
     assert (shown[0] != shown[-1]).any()
@@ -110,13 +110,17 @@ def test_repairing_then_colouring_tells_both(host: RunningHost, torn: Path) -> N
     assert np.ptp(pixels_in(path).astype(int), axis=-1).max() > 10, "no colour"
 
 
-def test_nothing_masked_leaves_the_photograph_and_says_so(host: RunningHost, photo: Path) -> None:
-    run = host.run(graph_of(REPAINT, host.upload(photo)))
+def test_nothing_masked_leaves_the_photograph_and_says_so(
+    host: RunningHost, photo: Path, tmp_path: Path
+) -> None:
+    colour = tmp_path / "whole.png"  # a host may itself change the levels of a grey file
+    Image.open(photo).convert("RGB").save(colour)
+    run = host.run(graph_of(REPAINT, host.upload(colour)))
     (path,) = saved(host, run, SAVE[REPAINT])
     assert [notice["code"] for notice in run.of("heliochrome.notice")] == [
         "diffusion-nothing-masked"
     ]
-    assert np.array_equal(pixels_in(path), np.asarray(Image.open(photo).convert("RGB")))
+    assert np.array_equal(pixels_in(path), pixels_in(colour))
     with Image.open(path) as image:
         assert set(image.info) == {"prompt"}, "a record of something that was not done"
 
