@@ -63,7 +63,7 @@ def test_kinds_are_told_apart(
     assert (model.needs_guidance, model.without_guidance) == (False, False)
 
 
-def test_sdxl_has_two_text_encoders_and_smaller_steps(tmp_path: Path) -> None:
+def test_sdxl_reads_two_prompts_and_has_smaller_steps(tmp_path: Path) -> None:
     folder = tiny_diffusion.build(tmp_path / "m")
     second_text_encoder(folder)
     edit(folder / "text_encoder_2" / "config.json", max_position_embeddings=70)
@@ -165,6 +165,12 @@ def test_no_folder_and_folders_of_other_kinds(tmp_path: Path) -> None:
     (folder / "unet" / "openvino_model.xml").unlink()
     (folder / "unet" / "diffusion_pytorch_model.safetensors").touch()
     with pytest.raises(BadWeights, match="optimum-cli export openvino"):
+        read_model(folder)
+
+
+def test_a_path_that_would_mislead_the_runtime(tmp_path: Path) -> None:
+    folder = tiny_diffusion.build(tmp_path / "my text_encoder")
+    with pytest.raises(BadWeights, match="rename the folder"):
         read_model(folder)
 
 

@@ -96,6 +96,13 @@ def test_no_step_left_is_refused(scheduler: str, asked: int, strength: float) ->
         config().steps(scheduler, asked, strength)
 
 
+def test_no_more_steps_than_the_model_was_trained_in() -> None:
+    few = config(num_train_timesteps=100)
+    assert few.steps("ddim", 100, 1.0) == 100
+    with pytest.raises(BadSetting, match="at most 100"):
+        few.steps("ddim", 101, 1.0)
+
+
 @pytest.mark.parametrize("scheduler", SCHEDULERS)
 def test_the_runtime_makes_as_many_steps_as_we_reckon(scheduler: str, tiny: Path) -> None:
     import openvino_genai

@@ -135,6 +135,12 @@ def _index(folder: Path) -> Mapping[str, Any]:
             f"there is no model folder {folder}: give the folder of a Stable Diffusion model in "
             "OpenVINO's format."
         )
+    if "text_encoder" in str(folder):
+        # OpenVINO GenAI makes the tokenizer's path of the whole path of the text encoder.
+        raise BadWeights(
+            f"the path {folder} holds the word text_encoder, by which OpenVINO GenAI would look "
+            "for the tokenizer in another folder: rename the folder."
+        )
     if not (folder / INDEX).is_file():
         if (folder / "unet.xml").is_file():
             raise BadWeights(

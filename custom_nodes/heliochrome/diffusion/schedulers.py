@@ -64,15 +64,16 @@ class SchedulerConfig:
         """
         # OpenVINO GenAI reckons in float32: 0.58 of 50 are 29 steps, not 28.
         wide = np.float32(strength)
+        most = int(self.fields.get("num_train_timesteps", 1000))
         if scheduler == "lcm":
-            original = int(self.fields.get("original_inference_steps", 50))
-            most = int(np.float32(original) * wide)
-            if asked > most:
-                raise BadSetting(
-                    f"num_inference_steps may be at most {most} with the lcm scheduler at strength "
-                    f"{strength:g}, got {asked}: ask for fewer steps"
-                    + (", or raise strength." if strength < 1 else ", or choose another scheduler.")
-                )
+            most = int(np.float32(self.fields.get("original_inference_steps", 50)) * wide)
+        if asked > most:
+            at = f" at strength {strength:g}" if strength < 1 else ""
+            raise BadSetting(
+                f"num_inference_steps may be at most {most} with the {scheduler} scheduler of this "
+                f"model{at}, got {asked}: ask for fewer steps{', or raise strength' if at else ''}."
+            )
+        if scheduler == "lcm":
             return asked
         left = min(asked, int(np.float32(asked) * wide))
         if left < 1:
