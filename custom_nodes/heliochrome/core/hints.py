@@ -11,7 +11,7 @@ import numpy as np
 from .edge_aware import distances, smooth_globally
 from .errors import BadImage
 from .extent import Extent
-from .lab import FloatArray, ImageArray, full_scale
+from .lab import FloatArray, ImageArray, as_floats
 from .pixels import require_rgb
 from .resize import resized
 
@@ -84,9 +84,9 @@ def _at(hints: Hints, extent: Extent) -> tuple[FloatArray, FloatArray]:
     height, width = hints.mask.shape
     step = max(1, min(height // extent.height, width // extent.width) // _OVERSAMPLED)
     mask = np.ascontiguousarray(hints.mask[::step, ::step])
-    rgb = hints.color[::step, ::step] / np.float32(full_scale(hints.color.dtype))
+    rgb = np.clip(as_floats(hints.color[::step, ::step]), 0, 1)
     # OpenCV's Lab is good enough: a painted colour is not measured
-    ab = cv2.cvtColor(np.clip(rgb, 0, 1).astype(np.float32), cv2.COLOR_RGB2Lab)[..., 1:]
+    ab = cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[..., 1:]
     planes = np.dstack((ab * mask[..., None], mask))
     small = resized(planes, extent)
     return small[..., :2], np.clip(small[..., 2], 0, 1)
