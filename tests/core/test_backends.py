@@ -114,6 +114,23 @@ def test_onnxruntime_says_how_to_export(tmp_path: Path) -> None:
         open_backend(path, "onnxruntime", "cpu")
 
 
+@pytest.mark.parametrize("name", ["openvino", "onnxruntime"])
+def test_an_onnx_model_of_another_tool_is_refused(tmp_path: Path, name: str) -> None:
+    import onnx
+    from onnx import helper
+
+    image, ab = (
+        helper.make_tensor_value_info(side, onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+        for side in ("image", "ab")
+    )
+    graph = helper.make_graph([helper.make_node("Identity", ["image"], ["ab"])], "", [image], [ab])
+    opset = helper.make_opsetid("", 17)
+    path = tmp_path / "other.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[opset], ir_version=8), path)
+    with pytest.raises(BadWeights, match=r"'gray_rgb' expected, got \['image'\]"):
+        open_backend(path, name, "cpu")
+
+
 def test_unknown_names_are_refused(checkpoint: Path) -> None:
     with pytest.raises(BadSetting, match="backend must be"):
         open_backend(checkpoint, "caffe")

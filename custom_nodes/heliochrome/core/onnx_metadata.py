@@ -40,10 +40,13 @@ def read_metadata(path: Path) -> dict[str, str]:
                 key, value = _entry(file, length)
                 notes[key] = value
     except (ValueError, EOFError) as error:
-        raise BadWeights(
-            f"{path} is not a readable ONNX model ({error}): export it again."
-        ) from error
+        raise unreadable(path, f" ({error})") from error
     return notes
+
+
+def unreadable(path: Path, why: str = "") -> BadWeights:
+    """The error of a file that is no ONNX model, or a damaged one."""
+    return BadWeights(f"{path} is not a readable ONNX model{why}: export it again.")
 
 
 def _entry(file: BinaryIO, length: int) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,7 +13,7 @@ from filelock import FileLock
 
 from ..disk import CannotWrite
 from ..errors import BackendUnavailable, BadWeights
-from ..export import INT8_SUFFIX, export_command, export_onnx, quantize_command
+from ..export import INPUT_NAME, INT8_SUFFIX, export_command, export_onnx, quantize_command
 from ..onnx_metadata import NETWORK_KEY, PRECISION_KEY, SOURCE_KEY, read_metadata
 from ..weights_file import ONNX_SUFFIX
 from .base import AUTO, Request, require_memory
@@ -45,6 +46,23 @@ class Exported:
             notes.get(PRECISION_KEY, "f32"),
             notes.get(NETWORK_KEY),
         )
+
+    @property
+    def weight_bytes(self) -> int:
+        return self.path.stat().st_size
+
+    @property
+    def f32_bytes(self) -> int:
+        """What the weights would take in float32, which is what memory was measured with."""
+        return self.weight_bytes * (4 if self.precision == "int8" else 1)
+
+    def require_input(self, names: Sequence[str]) -> None:
+        """Raise BadWeights unless a runtime finds these inputs: ours, and no other."""
+        if list(names) != [INPUT_NAME]:
+            raise BadWeights(
+                f"{self.path} is not a model that Heliochrome exported (input {INPUT_NAME!r} "
+                f"expected, got {list(names)}): export it again."
+            )
 
 
 def find_exported(request: Request, name: str) -> Exported:

@@ -10,10 +10,11 @@ from typing import Any, Final
 import onnxruntime as ort
 
 from ..cores import core_limit
-from ..errors import BackendUnavailable, BadWeights
+from ..errors import BackendUnavailable
 from ..export import INPUT_NAME
 from ..extent import Extent
 from ..lab import FloatArray
+from ..onnx_metadata import unreadable
 from .base import (
     Request,
     agreed_precision,
@@ -52,8 +53,8 @@ class OnnxRuntimeBackend:
         self.device = device
         self.precision = kind
         self.source_sha256 = exported.source_sha256
-        self.weight_bytes = exported.path.stat().st_size
-        self._f32_bytes = self.weight_bytes * (4 if kind == "int8" else 1)
+        self.weight_bytes = exported.weight_bytes
+        self._f32_bytes = exported.f32_bytes
         self._session: ort.InferenceSession | None = session
 
     def predict_ab(self, gray_rgb: FloatArray) -> FloatArray:
@@ -141,19 +142,12 @@ def open_session(
     try:
         session = ort.InferenceSession(str(exported.path), options, providers=list(providers))
     except _UNREADABLE as error:
-        raise BadWeights(
-            f"{exported.path} is not a readable ONNX model: export it again."
-        ) from error
+        raise unreadable(exported.path) from error
     except (MemoryError, *_FAILED) as error:
         if is_out_of_memory(error):
             raise no_room_to_load(request.weights) from error
         raise runtime_failed("ONNX Runtime", error) from error
-    names = [node.name for node in session.get_inputs()]
-    if names != [INPUT_NAME]:
-        raise BadWeights(
-            f"{exported.path} is not a model that Heliochrome exported (input {INPUT_NAME!r} "
-            f"expected, got {names}): export it again."
-        )
+    exported.require_input([node.name for node in session.get_inputs()])
     wanted = providers[0] if isinstance(providers[0], str) else providers[0][0]
     if wanted not in session.get_providers():  # ONNX Runtime goes on without, on the processor
         raise BackendUnavailable(

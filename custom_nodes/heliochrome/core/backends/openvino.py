@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache, partial
+from pathlib import Path
 from typing import Any, Final
 
 import openvino as ov
 
 from ..cores import core_limit
-from ..errors import BackendUnavailable, BadWeights
-from ..export import INPUT_NAME
+from ..errors import BackendUnavailable, HeliochromeError
 from ..extent import Extent
 from ..lab import FloatArray
+from ..onnx_metadata import unreadable
 from .base import (
     Request,
     agreed_precision,
@@ -44,8 +47,8 @@ class OpenVinoBackend:
     def __init__(self, request: Request, exported: Exported, precision: str) -> None:
         self.precision = precision
         self.source_sha256 = exported.source_sha256
-        self.weight_bytes = exported.path.stat().st_size
-        self._f32_bytes = self.weight_bytes * (4 if precision == "int8" else 1)
+        self.weight_bytes = exported.weight_bytes
+        self._f32_bytes = exported.f32_bytes
         self._last: Extent | None = None  # whose activations are still held
         self._compile = partial(_compiled, request, exported, precision)
         self._model: ov.CompiledModel | None = self._compile()
@@ -116,36 +119,33 @@ def load(request: Request) -> OpenVinoBackend:
 
 def _compiled(request: Request, exported: Exported, precision: str) -> ov.CompiledModel:
     """Raises BadWeights, OutOfMemory, BackendUnavailable."""
-    try:
+    with _loading(request.weights, lambda _: unreadable(exported.path)):
         network = _core().read_model(str(exported.path))
-    except (MemoryError, RuntimeError) as error:
-        if says_out_of_memory(error):
-            raise no_room_to_load(request.weights) from error
-        raise BadWeights(
-            f"{exported.path} is not a readable ONNX model: export it again."
-        ) from error
-    names = [sorted(node.get_names()) for node in network.inputs]
-    if names != [[INPUT_NAME]]:
-        raise BadWeights(
-            f"{exported.path} is not a model that Heliochrome exported (input {INPUT_NAME!r} "
-            f"expected, got {names}): export it again."
-        )
+    exported.require_input(["/".join(sorted(node.get_names())) for node in network.inputs])
+
+    def compiled(options: dict[str, Any]) -> ov.CompiledModel:
+        with _loading(request.weights, partial(runtime_failed, "OpenVINO")):
+            return _core().compile_model(network, _DEVICE, options)
+
     options = _options(precision)
     folder = kept_in(request.cache, "openvino")
     if folder is not None:
         try:
-            return _core().compile_model(network, _DEVICE, {**options, "CACHE_DIR": folder})
-        except (MemoryError, RuntimeError) as error:
-            if says_out_of_memory(error):
-                raise no_room_to_load(request.weights) from error
-            _log.warning("OpenVINO compiles without its cache %s: %s", folder, error)
+            return compiled({**options, "CACHE_DIR": folder})
+        except BackendUnavailable as error:
+            _log.warning("OpenVINO compiles without its cache %s: %s", folder, error.__cause__)
+    return compiled(options)
+
+
+@contextmanager
+def _loading(weights: Path, otherwise: Callable[[Exception], HeliochromeError]) -> Iterator[None]:
+    """Raise OutOfMemory where OpenVINO says so, and what `otherwise` makes of other errors."""
     try:
-        model = _core().compile_model(network, _DEVICE, options)
+        yield
     except (MemoryError, RuntimeError) as error:
         if says_out_of_memory(error):
-            raise no_room_to_load(request.weights) from error
-        raise runtime_failed("OpenVINO", error) from error
-    return model
+            raise no_room_to_load(weights) from error
+        raise otherwise(error) from error
 
 
 def _options(precision: str) -> dict[str, Any]:
