@@ -165,7 +165,7 @@ def variable(name: str) -> str:
     return f"{_PREFIX}{name.upper()}"
 
 
-def _in_range(name: str, value: object, least: float, most: float) -> None:
+def _in_range(name: str, value: float, least: float, most: float) -> None:
     whole = isinstance(least, int)
     number = isinstance(value, int) or (isinstance(value, float) and not whole)
     # NaN compares as outside of every range.
