@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from ..core.disk import human_bytes
 from ..core.errors import BadSetting, HeliochromeError, ModelNotFound
-from ..core.jobs import Progress
 from ..core.presets import DEFAULT_MODEL
 from ..core.store import ModelStatus, ModelStore
+from .bars import byte_bar
 from .output import complain, say
 
 OK: Final = 0
@@ -111,7 +109,7 @@ def _get(args: argparse.Namespace) -> int:
         try:
             if model_id in missing and not store.settings.offline:
                 say(f"{model_id}: downloading to {store.download_folder()}")
-            with _bar(model_id) as progress:
+            with byte_bar(model_id) as progress:
                 path = store.get(model_id, progress)
         except HeliochromeError as error:
             complain(str(error))
@@ -124,7 +122,7 @@ def _get(args: argparse.Namespace) -> int:
 
 def _import(args: argparse.Namespace) -> int:
     store = ModelStore.from_environ()
-    with _bar(args.id) as progress:
+    with byte_bar(args.id) as progress:
         path = store.import_file(args.file, args.id, progress)
     say(f"{args.id}: {path}")
     say(f"{args.id}: {store.check(args.id, path).text}")
@@ -149,7 +147,7 @@ def _verify(args: argparse.Namespace) -> int:
         store.catalog[model_id]
     for model_id in ids:
         try:
-            with _bar(model_id) as progress:
+            with byte_bar(model_id) as progress:
                 outcome = store.verify(model_id, progress)
         except ModelNotFound as error:
             complain(str(error))
@@ -158,32 +156,3 @@ def _verify(args: argparse.Namespace) -> int:
         (say if outcome.ok else complain)(f"{model_id}: {outcome.text}")
         good = good and outcome.ok
     return OK if good else NOT_GOOD
-
-
-@contextmanager
-def _bar(label: str) -> Iterator[Progress]:
-    """A bar on stderr, from the first report on; none where stderr is not a terminal."""
-    from tqdm import tqdm
-
-    bar: Any = None
-
-    def report(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None or done < bar.n:
-            if bar is not None:
-                bar.close()
-            bar = tqdm(
-                desc=label,
-                total=total,
-                initial=done,
-                unit="B",
-                unit_scale=True,
-                disable=not sys.stderr.isatty(),
-            )
-        bar.update(done - bar.n)
-
-    try:
-        yield report
-    finally:
-        if bar is not None:
-            bar.close()

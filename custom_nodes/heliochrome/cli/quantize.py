@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
 from ..core.presets import DEFAULT_PRESET, MAX_SIZE, MIN_SIZE
+from .bars import part_bar
 from .interrupt import answering_interrupt
 from .output import complain, say
 
@@ -34,8 +34,6 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from ..core.errors import BadSetting
     from ..core.export import INT8_SUFFIX
     from ..core.quantize import plan, quantize
@@ -58,16 +56,8 @@ def run(args: argparse.Namespace) -> int:
         cache=store.cache,
         overwrite=args.overwrite,
     )
-    with (
-        answering_interrupt() as cancel,
-        tqdm(total=100, bar_format="{l_bar}{bar}| {elapsed}", disable=None, file=sys.stderr) as bar,
-    ):
-
-        def advance(done: int, total: int) -> None:
-            bar.n = 100 * done / total
-            bar.refresh()
-
-        made = quantize(planned, args.size, progress=advance, cancel=cancel)
+    with answering_interrupt() as cancel, part_bar() as progress:
+        made = quantize(planned, args.size, progress=progress, cancel=cancel)
     judged = ", ".join(photo.name for photo in made.judged_on)
     say(str(made.path))
     say(f"calibrated on {len(made.calibrated_on)} photographs, judged on the others: {judged}")

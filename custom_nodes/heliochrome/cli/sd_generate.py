@@ -1,0 +1,247 @@
+"""`heliochrome sd generate`: a picture from words, from a picture, or a photograph repaired."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from .bars import part_bar
+from .interrupt import answering_interrupt
+from .output import say
+
+if TYPE_CHECKING:
+    from ..core.jobs import Cancel, Progress
+    from ..core.lab import FloatArray
+    from ..core.notices import Notice
+    from ..core.photo import Photo
+    from ..core.provenance import Provenance
+    from ..core.store import ModelStore
+    from ..diffusion import Engine, Generated, GenerationRequest
+
+# Options that are fields of a request, with their type and placeholder.
+_FIELDS: Final[dict[str, tuple[type, str, str]]] = {
+    "negative_prompt": (str, "TEXT", "what the picture should not be"),
+    "width": (int, "PIXELS", "default: the model's, or the image's"),
+    "height": (int, "PIXELS", "default: the model's, or the image's"),
+    "num_inference_steps": (int, "N", "more is slower and finer; default: the model's"),
+    "guidance_scale": (float, "X", "how closely to follow the words; default: the model's"),
+    "strength": (float, "X", "0 to 1: how far to leave the image; needs --image"),
+    "seed": (int, "N", "the same number makes the same picture; default: drawn, and told"),
+    "num_images_per_prompt": (int, "N", "several pictures, with the seeds after --seed"),
+    "scheduler": (str, "NAME", "default: the model's own"),
+}
+
+
+@dataclass(frozen=True)
+class _Result:
+    """pixels as large as `like`, whose format and metadata they get."""
+
+    pixels: Any
+    like: Photo
+    provenance: Provenance
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a request is made with. sha256: of the model. prompts: whether to record them."""
+
+    engine: Engine
+    sha256: str
+    prompts: bool
+    progress: Progress
+    cancel: Cancel
+
+    def generate(self, request: GenerationRequest, progress: Progress) -> Generated:
+        return self.engine.generate(request, progress=progress, cancel=self.cancel)
+
+    def record(self, made: Sequence[Generated], notices: Sequence[Notice] = ()) -> Provenance:
+        from ..diffusion.record import record
+
+        return record(
+            made,
+            device=self.engine.device,
+            sha256=self.sha256,
+            prompts=self.prompts,
+            notices=notices,
+        )
+
+
+def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = verbs.add_parser(
+        "generate",
+        help="make a picture, or repair a photograph",
+        description="Make a picture from words; with --image from a picture; with --mask repaint "
+        "only what is white there, in a photograph of any size.",
+    )
+    add = parser.add_argument
+    add("prompt", metavar="PROMPT", help="what the picture should be")
+    add("-o", "--output", type=Path, required=True, metavar="FILE", help="a new file, as cat.png")
+    add("--model", metavar="MODEL", help="name or folder; default: the only one that is here")
+    add("--image", type=Path, metavar="PICTURE", help="start from this picture")
+    add("--mask", type=Path, metavar="PICTURE", help="white where --image is to be repainted")
+    for name, (kind, placeholder, text) in _FIELDS.items():
+        add(f"--{name.replace('_', '-')}", type=kind, metavar=placeholder, help=text)
+    add("--device", default="CPU", help="CPU, GPU or NPU; default: %(default)s")
+    add("--lora", type=Path, metavar="FILE", help="a LoRA, as .safetensors")
+    add("--lora-alpha", type=float, default=1.0, metavar="X", help="how strongly it counts")
+    add(
+        "--no-record-prompt",
+        action="store_true",
+        help="leave the words out of the file's record",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    from ..core.errors import BadSetting
+    from ..core.photo import read_photo, write_photo
+    from ..core.store import ModelStore
+    from ..diffusion import Lora, open_engine
+    from ..diffusion.photos import colours, mask_of
+    from ..diffusion.request import GenerationRequest
+    from ..diffusion.sources import digest, resolve
+
+    fields = {name: getattr(args, name) for name in _FIELDS if getattr(args, name) is not None}
+    if args.mask is not None and args.image is None:
+        raise BadSetting("--mask needs the picture that it belongs to: add --image PICTURE.")
+    if args.strength is not None and args.image is None:
+        raise BadSetting("--strength needs a picture to start from: add --image PICTURE.")
+    if args.mask is not None and (args.width, args.height) != (None, None):
+        raise BadSetting("a repaired photograph keeps its size: leave --width and --height out.")
+    photo = None if args.image is None else read_photo(args.image.expanduser())
+    mask = None if args.mask is None else mask_of(read_photo(args.mask.expanduser()))
+    request = GenerationRequest.from_mapping(
+        {"prompt": args.prompt, **fields},
+        image=None if photo is None else colours(photo),
+        mask=mask,
+    )
+    if mask is not None and request.num_images_per_prompt > 1:
+        raise BadSetting("a photograph is repaired once: leave --num-images-per-prompt out.")
+    targets = _targets(args.output.expanduser(), request.num_images_per_prompt, photo)
+    store = ModelStore.from_environ()
+    loras = [] if args.lora is None else [Lora(args.lora.expanduser(), args.lora_alpha)]
+    with answering_interrupt() as cancel, part_bar() as progress:
+        folder = resolve(store, args.model or _only_model(store), cancel=cancel)
+        sha256 = digest(store, folder, cancel=cancel)
+        engine = open_engine(folder, device=args.device, cache=store.cache, loras=loras)
+        try:
+            job = _Job(engine, sha256, not args.no_record_prompt, progress, cancel)
+            if photo is None or mask is None:
+                results, notices = _made(job, request, photo)
+            else:
+                results, notices = _repaired(job, request, photo)
+        finally:
+            engine.close()
+    for target, result in zip(targets, results, strict=True):
+        losses = write_photo(target, result.pixels, result.like, result.provenance, allow_loss=True)
+        say(f"{target} (seed {result.seed})")
+        for sentence in (*notices, *losses):
+            say(f"  note: {sentence}")
+    return 0
+
+
+def _targets(output: Path, number: int, photo: Photo | None) -> list[Path]:
+    """Where the pictures go; told at once if one may not be written, not after minutes.
+
+    Several are output-1, output-2, and so on. Raises BadImage, OutputExists, OutputFailed.
+    """
+    from ..core.errors import BadImage
+    from ..core.photo import SUFFIXES, format_of_suffix, publish
+
+    if format_of_suffix(output) is None:
+        known = ", ".join(suffix for group in SUFFIXES.values() for suffix in group)
+        raise BadImage(f"{output}: expected a name that ends in one of {known}.")
+    targets = [output]
+    if number > 1:
+        targets = [output.with_stem(f"{output.stem}-{at + 1}") for at in range(number)]
+    source = None if photo is None else photo.source
+    for target in targets:
+        publish.destination(target, source, overwrite=False)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise publish.failed(output, f"cannot make its folder: {error.strerror}") from error
+    return targets
+
+
+def _only_model(store: ModelStore) -> str:
+    from ..core.errors import ModelNotFound
+    from ..core.model_folders import listed
+    from ..diffusion.sources import find_diffusion_models
+
+    names = list(find_diffusion_models(store))
+    if not names:
+        raise ModelNotFound(
+            f"no diffusion model is in {listed(store.folders)}. Get one with `heliochrome sd get`, "
+            "or name a folder with --model."
+        )
+    if len(names) > 1:
+        raise ModelNotFound(f"there are several models: add --model with {' or '.join(names)}.")
+    return names[0]
+
+
+def _made(
+    job: _Job, request: GenerationRequest, photo: Photo | None
+) -> tuple[list[_Result], Sequence[str]]:
+    """Pictures from words, or from a picture."""
+    from ..diffusion.photos import as_photo
+
+    made = job.generate(request, job.progress)
+    results = []
+    for at, seed in enumerate(made.seeds):
+        one = replace(made, images=made.images[at : at + 1], seeds=(seed,))
+        like = as_photo(one.images[0])
+        results.append(_Result(like.pixels, like, _after(job.record([one]), photo), seed))
+    return results, [notice.text for notice in made.notices]
+
+
+def _repaired(
+    job: _Job, request: GenerationRequest, photo: Photo
+) -> tuple[list[_Result], Sequence[str]]:
+    """The photograph, repainted where the mask says so."""
+    from ..core.errors import BadImage
+    from ..core.jobs import part
+    from ..core.lab import as_floats
+    from ..diffusion.photos import repainted
+    from ..diffusion.region import View
+    from ..diffusion.repair import repair, torn_regions
+    from ..diffusion.request import MAX_SEED
+
+    assert request.mask is not None
+    whole = as_floats(photo.pixels)
+    regions = torn_regions(whole, request.mask, View.of(job.engine.model))
+    if not regions:
+        raise BadImage("nothing is white in the mask, so there is nothing to repaint.")
+    made: list[Generated] = []
+
+    def repaint(image: FloatArray, mask: FloatArray, index: int) -> FloatArray:
+        height, width = mask.shape
+        first = made[0].seeds[0] if made else request.seed
+        seed = None if first is None else (first + index) % (MAX_SEED + 1)
+        asked = replace(request, width=width, height=height, image=image, mask=mask, seed=seed)
+        share = part(job.progress, index / len(regions), (index + 1) / len(regions))
+        made.append(job.generate(asked, share))
+        painted: FloatArray = made[-1].images[0]
+        return painted
+
+    done = repair(whole, request.mask, regions, repaint, cancel=job.cancel)
+    told = [*done.notices, *(notice for one in made for notice in one.notices)]
+    source = _after(job.record(made, done.notices), photo)
+    result = _Result(repainted(photo, request.mask, done.image), photo, source, made[0].seeds[0])
+    return [result], list(dict.fromkeys(notice.text for notice in told))
+
+
+def _after(provenance: Provenance, photo: Photo | None) -> Provenance:
+    """The record, with that of the picture that it was made from."""
+    from ..core.albums import SOURCE_SHA256
+    from ..core.disk import hash_file
+    from ..core.photo import result_record
+
+    if photo is None or photo.source is None:
+        return provenance
+    parameters = {**provenance.parameters, SOURCE_SHA256: hash_file(photo.source)}
+    return replace(provenance, parameters=parameters).after(result_record(photo.source))
