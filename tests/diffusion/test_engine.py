@@ -101,6 +101,7 @@ def test_a_missing_seed_is_drawn_each_time(engine: Engine) -> None:
 def test_each_of_several_pictures_can_be_made_alone(mode: str, engine: Engine) -> None:
     made = engine.generate(ask(mode, seed=2**32 - 2, num_images_per_prompt=3))
     assert made.seeds == (2**32 - 2, 2**32 - 1, 0)
+    assert len({image.tobytes() for image in made.images}) == 3
     for image, seed in zip(made.images, made.seeds, strict=True):
         assert np.array_equal(engine.generate(ask(mode, seed=seed)).images[0], image)
 

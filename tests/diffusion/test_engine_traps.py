@@ -25,7 +25,7 @@ import tiny_diffusion
 from heliochrome.core import errors
 from heliochrome.core.errors import BadSetting, BadWeights, Cancelled, GenerationFailed
 from heliochrome.diffusion import Engine, Generated, GenerationRequest, open_engine
-from heliochrome.diffusion.callbacks import StepWatch
+from heliochrome.diffusion.callbacks import Reporter, Step, StepWatch
 
 
 class Broken(Exception):
@@ -189,6 +189,15 @@ def test_every_step_is_reported_once_and_in_order(mode: str, engine: Engine) -> 
     assert seen == [(done, total) for done in range(total + 1)]
     assert previews and {shape for shape, _, _ in previews} == {(8, 16, 3)}
     assert {(done, total) for _, done, total in previews} <= set(seen[1:])
+
+
+def test_reports_that_the_runtime_drops_are_made_up_for() -> None:
+    seen: list[tuple[int, int]] = []
+    reporter = Reporter(3, 2, lambda done, total: seen.append((done, total)), None)
+    reporter.step(Step(2, None))  # the first came to nobody, nor does the third
+    reporter.picture()
+    reporter.picture()
+    assert seen == [(done, 6) for done in range(7)]
 
 
 def test_callbacks_run_where_the_caller_is(engine: Engine) -> None:
