@@ -15,6 +15,7 @@ from ..core.presets import (
     TUNABLE,
     ChromaGuide,
 )
+from ..core.provenance import Provenance
 from ..core.recipe import Recipe
 from ..core.treatment import Treatment, WarmTone
 from .choice import check_choice
@@ -22,7 +23,7 @@ from .guiding import guidance
 from .models import ModelChoice
 from .painting import colorization, paint
 from .schema import ModelSocket, schema
-from .widgets import image_input, image_output, provenance_output, size_input
+from .widgets import earlier_input, image_input, image_output, provenance_output, size_input
 
 
 class HeliochromeColorize(io.ComfyNode):
@@ -130,6 +131,7 @@ class HeliochromeColorize(io.ComfyNode):
                     optional=True,
                     tooltip="Where you painted: 1 on the strokes, 0 elsewhere.",
                 ),
+                earlier_input(),
             ],
             outputs=[
                 image_output(),
@@ -166,6 +168,7 @@ class HeliochromeColorize(io.ComfyNode):
         reference_amount: float | None = None,
         hints: torch.Tensor | None = None,
         hint_mask: torch.Tensor | None = None,
+        provenance: Provenance | None = None,
     ) -> io.NodeOutput:
         if isinstance(ddcolor, WarmTone):
             treatment: Treatment = ddcolor
@@ -184,7 +187,7 @@ class HeliochromeColorize(io.ComfyNode):
                 guidance(reference, hints, hint_mask),
                 confidence=measure_confidence,
             )
-        painted = paint(image, treatment, cls.hidden.unique_id)
+        painted = paint(image, treatment, cls.hidden.unique_id, provenance)
         return io.NodeOutput(painted.image, painted.confidence, painted.provenance)
 
 
