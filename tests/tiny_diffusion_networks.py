@@ -16,6 +16,8 @@ import openvino as ov
 from numpy.typing import NDArray
 from openvino import opset13 as op
 
+from tiny_opset import constant, convolution, enlarge, linear, model, parameter
+
 Weights = dict[str, NDArray[np.float32]]
 Kind = Literal["sd1", "lcm", "inpaint", "sdxl"]
 
@@ -117,49 +119,6 @@ def noise_share(spread: float = 0.5) -> NDArray[np.float32]:
 def time_frequencies(half: int) -> NDArray[np.float32]:
     """(1, half): as in diffusers' Timesteps."""
     return np.exp(-math.log(10000.0) * np.arange(half) / half).astype(np.float32)[None]
-
-
-def constant(value: Any, kind: Any = np.float32) -> Any:
-    return op.constant(np.asarray(value, kind))
-
-
-def parameter(name: str, shape: list[int], kind: ov.Type = ov.Type.f32) -> Any:
-    node = op.parameter(ov.PartialShape(shape), kind, name=name)
-    node.output(0).get_tensor().set_names({name})
-    return node
-
-
-def convolution(x: Any, weight: NDArray[np.float32], name: str, stride: int = 1) -> Any:
-    edge = weight.shape[-1] // 2
-    return op.convolution(
-        x, op.constant(weight), [stride] * 2, [edge] * 2, [edge] * 2, [1, 1], name=name
-    )
-
-
-def linear(x: Any, weight: NDArray[np.float32], name: str) -> Any:
-    """x @ weight.T, named as an exported torch.nn.Linear is: LoRA finds layers by that."""
-    return op.matmul(x, op.constant(weight), False, True, name=f"{name}/aten::linear/MatMul")
-
-
-def enlarge(x: Any, factor: int) -> Any:
-    return op.interpolate(
-        x,
-        constant([factor, factor]),
-        "nearest",
-        "scales",
-        axes=constant([2, 3], np.int64),
-        pads_begin=[0, 0],
-        pads_end=[0, 0],
-        coordinate_transformation_mode="asymmetric",
-        nearest_mode="floor",
-    )
-
-
-def model(name: str, inputs: list[Any], outputs: dict[str, Any]) -> ov.Model:
-    made = ov.Model([op.result(value) for value in outputs.values()], inputs, name)
-    for port, output in zip(made.outputs, outputs, strict=True):
-        port.get_tensor().set_names({output})
-    return made
 
 
 def text_encoder(w: Weights, kind: Kind = "sd1", folder: str = "text_encoder") -> ov.Model:
