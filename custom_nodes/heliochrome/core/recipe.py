@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from .errors import BadSetting
 from .extent import Extent
-from .faces import Face, find_faces
+from .faces import LOOK_SIZE, Face, find_faces
 from .jobs import Cancel, never_cancel
 from .lab import ImageArray
 from .notices import Notice
-from .pixels import require_rgb
 from .presets import AUTO_PRESET, DEFAULT_PRESET, PRESETS, SIZE_STEP, Preset
 from .scene import PresetChoice, choose_preset
 from .settings import Settings
 from .shrink import lightness_at
-
-_LOOK: Final = 640  # long side at which the kind of photograph is told
 
 
 @dataclass(frozen=True)
@@ -68,13 +65,13 @@ class Recipe:
     def prepare(self, photo: ImageArray, cancel: Cancel = never_cancel) -> Prepared:
         """The settings for `photo`, (H, W, 3) sRGB uint8 | uint16 | float32 in [0, 1].
 
-        Raises BadImage, and whatever `cancel` raises.
+        The caller has seen to that with `pixels.require_rgb`. Raises OutOfMemory and whatever
+        `cancel` raises.
         """
         if self.preset != AUTO_PRESET:
             settings = Settings.from_preset(PRESETS[self.preset], **self.overrides)
             return Prepared(self.preset, settings)
-        require_rgb(photo, "photograph")
-        light = lightness_at(photo, Extent.of(photo.shape).fit(_LOOK, SIZE_STEP), cancel=cancel)
+        light = lightness_at(photo, Extent.of(photo.shape).fit(LOOK_SIZE, SIZE_STEP), cancel=cancel)
         faces = find_faces(light)
         choice = choose_preset(light, faces)
         settings = Settings.from_preset(choice.preset, **self._values(choice.preset))

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from .extent import Extent
-from .faces import Face
+from .faces import LOOK_SIZE, Face
 from .lab import FloatArray, grey
 from .presets import BUILDING, DEFAULT_PRESET, PORTRAIT, Preset
 from .resize import resized
@@ -19,7 +19,6 @@ Seen = Literal["faces", "uprights", "nothing"]
 
 _FACE: Final = 0.05  # of the long side: smaller faces are people in a street, unless
 _GROUP: Final = 3  # there are so many of them
-_LONG_SIDE: Final = 640
 _LONG: Final = 0.04  # of the long side: shorter lines are texture
 _UPRIGHT: Final = 10.0  # degrees from the vertical
 _FRAME: Final = 0.04  # of each side: lines so near the edge are the print's border
@@ -64,7 +63,7 @@ def _upright_lines(light: FloatArray) -> tuple[int, float]:
 
     By the line segment detector of von Gioi et al. (2010), the border left out.
     """
-    extent = Extent.of(light.shape).fit(_LONG_SIDE, 1)
+    extent = Extent.of(light.shape).fit(LOOK_SIZE, 1)
     seen = np.rint(grey(resized(light, extent)) * 255).astype(np.uint8)
     segments = cv2.createLineSegmentDetector().detect(seen)[0]
     if segments is None:
@@ -75,5 +74,5 @@ def _upright_lines(light: FloatArray) -> tuple[int, float]:
     middle = ends.mean(axis=1) / (extent.width, extent.height)
     inside = (np.abs(middle - 0.5) < 0.5 - _FRAME).all(axis=1)
     upright = down * np.tan(np.radians(_UPRIGHT)) >= across
-    counted = inside & upright & (length >= _LONG * _LONG_SIDE)
+    counted = inside & upright & (length >= _LONG * LOOK_SIZE)
     return int(counted.sum()), float(length[counted].sum() / extent.pixels**0.5)

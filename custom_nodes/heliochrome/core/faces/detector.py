@@ -27,7 +27,7 @@ _SHA256: Final = "09189deaaf8646c5c51a68447e3c744ea1e211798155d4728c20507b9f5aef
 _OUTPUTS: Final = ("537", "538", "539", "540")
 _CELL: Final = 4  # input pixels per cell of the heat map
 _STEP: Final = 32  # the network halves five times before it grows again
-_LONG_SIDE: Final = 640
+LOOK_SIZE: Final = 640  # long side at which we look for what a photograph shows
 _SCORE: Final = 0.5
 _OVERLAP: Final = 0.3  # intersection over union of two boxes that are one face
 
@@ -53,7 +53,7 @@ def find_faces(light: FloatArray) -> tuple[Face, ...]:
     a long picture must cover about 1/50 of the long side. Raises ChecksumMismatch when the
     model file of this installation is damaged.
     """
-    extent = Extent.of(light.shape).fit(_LONG_SIDE, _STEP)
+    extent = Extent.of(light.shape).fit(LOOK_SIZE, _STEP)
     small = resized(light, extent)
     seen = np.repeat(grey(small)[None, None] * np.float32(255), 3, axis=1)  # (1, 3, h, w)
     # A new network each time: OpenCV's classic engine gives wrong numbers when one is
