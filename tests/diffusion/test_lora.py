@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
+from test_diffusion_model import fixed_shapes
 from test_engine import PICTURES, ask, same
 
 import tiny_diffusion
@@ -138,6 +139,22 @@ def test_it_goes_with_a_cache_and_survives_a_failure(
         engine.generate(ask(width=72))
     assert np.array_equal(engine.generate(ask()).images, made["text-to-image"])
     engine.close()
+
+
+def test_it_suits_an_inpainting_model(file: Path, tmp_path: Path) -> None:
+    folder = tiny_diffusion.build(tmp_path / "m", kind="inpaint")
+    plain, changed = open_engine(folder), open_engine(folder, loras=[Lora(file)])
+    assert not same(plain.generate(ask("inpaint")), changed.generate(ask("inpaint")))
+    plain.close()
+    changed.close()
+
+
+def test_a_model_that_takes_no_lora(file: Path, tmp_path: Path) -> None:
+    folder = tiny_diffusion.build(tmp_path / "m")
+    fixed_shapes(folder)
+    with pytest.raises(BadWeights, match="Leave it out") as raised:
+        open_engine(folder, loras=[Lora(file)])
+    assert str(file) in str(raised.value)
 
 
 @pytest.mark.parametrize("alpha", [float("nan"), float("inf"), 4.5, -5, True, "1", None, 10**400])

@@ -171,7 +171,8 @@ def open_engine(
 ) -> Engine:
     """Open a model folder in OpenVINO GenAI's layout.
 
-    device: one of DEVICES. cache: folder below which compiled models are kept, if it can be
+    device: one of DEVICES. GPU and NPU could not be tried on the machines that this was made on;
+    the NPU makes pictures of the model's native size only. cache: folder below which compiled models are kept, if it can be
     written to; the next opening is faster. precision: "auto" (f32 on the processor, the device's
     own elsewhere), or one that the device computes in.
 

@@ -100,6 +100,11 @@ def open_pipelines(opening: Opening) -> Pipelines:
             raise BackendUnavailable(
                 f"{opening.device} cannot run {model.name} ({reason(error)}): choose CPU."
             ) from error
+        if opening.loras:
+            raise BadWeights(
+                f"{model.name} cannot be opened with {_files(opening)} ({reason(error)}): the LoRA "
+                "does not suit a model of this kind. Leave it out."
+            ) from error
         raise not_opened(str(model.folder), error) from error
 
 
@@ -116,8 +121,11 @@ def _adapters(opening: Opening) -> dict[str, Any]:
     try:
         return {"adapters": adapter_config([open_adapter(lora) for lora in opening.loras])}
     except RUNTIME_ERRORS as error:
-        files = ", ".join(str(lora.path) for lora in opening.loras)
-        raise not_opened(files, error) from error
+        raise not_opened(_files(opening), error) from error
+
+
+def _files(opening: Opening) -> str:
+    return ", ".join(str(lora.path) for lora in opening.loras)
 
 
 def _opened(
