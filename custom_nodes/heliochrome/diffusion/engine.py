@@ -172,9 +172,9 @@ def open_engine(
     """Open a model folder in OpenVINO GenAI's layout.
 
     device: one of DEVICES. GPU and NPU could not be tried on the machines that this was made on;
-    the NPU makes pictures of the model's native size only. cache: folder below which compiled models are kept, if it can be
-    written to; the next opening is faster. precision: "auto" (f32 on the processor, the device's
-    own elsewhere), or one that the device computes in.
+    the NPU makes pictures of the model's native size only. cache: folder below which compiled
+    models are kept, if it can be written to; the next opening is faster. precision: "auto" (f32
+    on the processor, the device's own elsewhere), or one that the device computes in.
 
     Raises ModelNotFound, BadWeights, BadSetting, BackendUnavailable (the runtime or the device is
     not here), OutOfMemory.
