@@ -77,6 +77,10 @@ class Users:
     def find(self, name: str) -> User | None:
         return self._fresh().users.get(name)
 
+    def existing(self, name: str) -> User:
+        """Raises BadAccount."""
+        return _existing(self._fresh().users, name)
+
     def find_by_token(self, sha256: str) -> User | None:
         """Whose token has this digest. Tokens are 256 random bits, so no comparison in constant
         time is needed: what can be learned from timing is of the digest, not of the token."""
