@@ -26,9 +26,10 @@ _USEFUL_PART: Final = 100
 
 @dataclass(frozen=True)
 class Remote:
-    """A file on a server. size in bytes and sha256 (hex) where known.
+    """A file on a server. size in bytes, sha256 (hex) and etag where known.
 
-    sha256_from says, for the message, who knows the digest.
+    sha256_from says, for the message, who knows the digest. etag: what the server called this
+    version of the file; another one is refused.
     """
 
     endpoint: str
@@ -36,6 +37,7 @@ class Remote:
     size: int | None = None
     sha256: str | None = None
     sha256_from: str = "the catalogue"
+    etag: str | None = None
 
     @property
     def url(self) -> str:
@@ -76,6 +78,8 @@ def download(
     `cancel` raises (the part is kept).
     """
     partial = Partial(target, remote.url, cancel)
+    if remote.size not in (None, partial.size) or remote.etag not in (None, partial.etag):
+        partial.clear()
     if remote.size is not None:
         require_room(target.parent, remote.size - partial.have)
     tries, best, reached = patience.tries, partial.have, False
@@ -146,6 +150,8 @@ def _receive(
                 reached=True,
                 lasting=True,
             )
+        if remote.etag not in (None, head.etag):
+            raise HttpFailure("the file has changed on the server", reached=True, lasting=True)
         if partial.have and not partial.belongs_to(head):
             partial.clear()
             raise HttpFailure("the file has changed on the server", reached=True)
@@ -196,7 +202,7 @@ class Partial:
         note = read_json(self._note)
         size: Any = note.get("size")
         self.size: int = size if type(size) is int else 0  # a damaged note: begin again
-        self._etag: str | None = note.get("etag")
+        self.etag: str | None = note.get("etag")
         self.have = self.path.stat().st_size if self.path.is_file() else 0
         self.sha256 = hashlib.sha256()
         if not 0 < self.have <= self.size:
@@ -218,10 +224,10 @@ class Partial:
         Compared here instead of with If-Match: that header would go to the first host of a
         redirect, which does not know the ETag of the host that sends the bytes.
         """
-        return head.size == self.size and head.etag == self._etag
+        return head.size == self.size and head.etag == self.etag
 
     def begin(self, head: Head) -> None:
-        self.size, self._etag = head.size, head.etag
+        self.size, self.etag = head.size, head.etag
         with writing(self._note):
             write_json(self._note, {"size": head.size, "etag": head.etag})
 
@@ -238,5 +244,5 @@ class Partial:
         """Forget everything; nothing that could be loaded stays."""
         for path in (self.path, self._note):
             path.unlink(missing_ok=True)
-        self.size, self._etag, self.have = 0, None, 0
+        self.size, self.etag, self.have = 0, None, 0
         self.sha256 = hashlib.sha256()

@@ -113,7 +113,8 @@ class _Fetching:
         arrived = self._still_good(wanted)
         total = sum(file.size for file in wanted)
         done = sum(note.size for note in arrived.values())
-        require_room(self._staging, total - done - self._partial_bytes())
+        begun = sum(path.stat().st_size for path in self._staging.rglob("*.part"))
+        require_room(self._staging, total - done - begun)
         for file in wanted:
             if file.name not in arrived:
                 arrived[file.name] = self._bring(file, done, total)
@@ -216,7 +217,7 @@ class _Fetching:
         endpoint = self._address.endpoint
         if file is None:
             return Remote(endpoint, name)
-        return Remote(endpoint, name, file.size, file.sha256, file.witness)
+        return Remote(endpoint, name, file.size, file.sha256, file.witness, file.etag)
 
     def _still_good(self, wanted: list[_Wanted]) -> dict[str, FileNote]:
         """Whole files of an earlier run that the server still has unchanged."""
@@ -232,15 +233,13 @@ class _Fetching:
                 if file.etag is None
                 else note.get("etag") == file.etag and file.sha256 in (None, sha256)
             )
-            if same and path.stat().st_size == file.size and self._hash(path) == sha256:
+            if (
+                same
+                and path.stat().st_size == file.size
+                and hash_file(path, cancel=self._cancel) == sha256
+            ):
                 kept[file.name] = FileNote(file.size, sha256)
         return kept
-
-    def _hash(self, path: Path) -> str:
-        return hash_file(path, cancel=self._cancel)
-
-    def _partial_bytes(self) -> int:
-        return sum(path.stat().st_size for path in self._staging.rglob("*.part"))
 
     def _note(self, wanted: list[_Wanted], arrived: dict[str, FileNote]) -> None:
         etags = {file.name: file.etag for file in wanted}

@@ -47,6 +47,7 @@ def resolve(
     cancel: Cancel = never_cancel,
     download: bool = False,
     accept_change: bool = False,
+    thorough: bool = True,
 ) -> Path:
     """The folder of a model given by name, by path (an EFS mount, too) or by address.
 
@@ -54,7 +55,8 @@ def resolve(
     at Hugging Face. One that is not here is fetched only if `download`, and not if the store is
     offline. accept_change: what comes may differ from what the address gave before (see
     `fetching.fetch`). A folder with a manifest is checked against it (digests are computed once,
-    and again when a file changes); `progress` counts bytes. Raises `ModelNotFound`, `BadSetting`,
+    and again when a file changes), or only its sizes if not `thorough`: reading gigabytes is too
+    much for a cold start. `progress` counts bytes. Raises `ModelNotFound`, `BadSetting`,
     `BadWeights`, `ChecksumMismatch`, `DownloadFailed`, and what `cancel` raises.
     """
     if "://" in name_or_url:
@@ -70,7 +72,7 @@ def resolve(
     require_whole(folder)
     manifest = read_manifest(folder)
     if manifest is not None:
-        check(folder, manifest, store.sha256, progress, cancel)
+        check(folder, manifest, store.sha256 if thorough else None, progress, cancel)
     return folder
 
 
