@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.errors import Cancelled
 from ..core.jobs import Progress
 from ..core.lab import FloatArray
 from .latent_preview import latent_preview
@@ -54,12 +55,12 @@ class StepWatch:
         except BaseException as error:  # noqa: BLE001  # kept, and raised by the engine
             self.failure = error
             return True
-        return self.stopped
-
-    @property
-    def stopped(self) -> bool:
-        """Whether somebody asked for the end: the runtime's result is then no picture."""
         return self._stop.is_set()
+
+    def require_going(self) -> None:
+        """Raise Cancelled if somebody asked for the end; nobody waits for what is made then."""
+        if self._stop.is_set():
+            raise Cancelled("stopped between two steps.")
 
 
 class Reporter:

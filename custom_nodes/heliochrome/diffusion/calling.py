@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .callbacks import StepWatch
 from .model import DiffusionModel
 from .noise import seeded_noise
-from .pictures import mask_to_runtime, to_runtime
 from .runtime import Pipelines
 from .schedulers import make_scheduler
 from .settle import Settled
 
 
 def call_pipeline(
-    pipelines: Pipelines, model: DiffusionModel, settled: Settled, seed: int, watch: StepWatch
+    pipelines: Pipelines,
+    model: DiffusionModel,
+    settled: Settled,
+    pictures: Sequence[NDArray[np.uint8]],
+    seed: int,
+    watch: StepWatch,
 ) -> Any:
-    """The runtime's own tensor; empty if it was stopped. Every argument that counts is given:
-    what is left out, or unknown to it, the runtime decides in silence."""
+    """The runtime's own tensor; empty if it was stopped. pictures: `pictures.inputs`.
+
+    Every argument that counts is given: what is left out, or unknown, it decides in silence.
+    """
     import openvino
 
     request, extent = settled.request, settled.extent
@@ -35,10 +45,7 @@ def call_pipeline(
     }
     if settled.negative:
         arguments["negative_prompt"] = settled.negative
-    pictures = []
     if request.image is not None:
         arguments["strength"] = float(request.strength or 1)
-        pictures.append(openvino.Tensor(to_runtime(request.image, extent)))
-    if request.mask is not None:
-        pictures.append(openvino.Tensor(mask_to_runtime(request.mask, extent)))
-    return pipeline.generate(settled.prompt, *pictures, **arguments)
+    tensors = [openvino.Tensor(picture) for picture in pictures]
+    return pipeline.generate(settled.prompt, *tensors, **arguments)

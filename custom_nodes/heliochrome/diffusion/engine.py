@@ -12,15 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.backends.base import AUTO, says_out_of_memory
-from ..core.errors import Cancelled, GenerationFailed, HeliochromeError, OutOfMemory
+from ..core.errors import GenerationFailed, HeliochromeError, OutOfMemory
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress
+from ..core.memory import memory_errors
 from ..core.notices import Notice
 from .callbacks import Preview, Reporter, Step, StepWatch
 from .calling import call_pipeline
 from .lora import Lora, require_lora
 from .lora_check import require_effect
 from .model import DiffusionModel, read_model
-from .pictures import from_runtime
+from .pictures import from_runtime, inputs
 from .prompts import TokenCount, token_counter
 from .request import GenerationRequest
 from .runtime import (
@@ -120,20 +121,25 @@ class Engine:
         self, settled: Settled, latents: bool
     ) -> Callable[[Tell, threading.Event], NDArray[np.float32]]:
         def job(tell: Tell, stop: threading.Event) -> NDArray[np.float32]:
-            made = []
-            for seed in settled.seeds:
-                made.append(self._picture(settled, seed, StepWatch(tell, stop, latents=latents)))
-                if stop.is_set():
-                    raise Cancelled("stopped between two pictures.")  # nobody waits for this
+            size = (settled.extent.height, settled.extent.width, 3)
+            pictures = inputs(settled)
+            with memory_errors(f"make {len(settled.seeds)} pictures of {settled.extent}"):
+                made = np.empty((len(settled.seeds), *size), np.float32)
+            for image, seed in zip(made, settled.seeds, strict=True):
+                watch = StepWatch(tell, stop, latents=latents)
+                image[:] = self._picture(settled, pictures, seed, watch)
                 tell(_PICTURE)
-            return np.stack(made)
+            return made
 
         return job
 
-    def _picture(self, settled: Settled, seed: int, watch: StepWatch) -> NDArray[np.float32]:
+    def _picture(
+        self, settled: Settled, pictures: Sequence[NDArray[np.uint8]], seed: int, watch: StepWatch
+    ) -> NDArray[np.float32]:
         """One picture, (H, W, 3) in [0, 1]. On the worker's thread."""
+        watch.require_going()
         try:
-            result = call_pipeline(self._open(), self.model, settled, seed, watch)
+            result = call_pipeline(self._open(), self.model, settled, pictures, seed, watch)
             if watch.failure is not None:
                 raise RuntimeError("the report of a step failed") from watch.failure
         except RUNTIME_ERRORS as error:
@@ -148,8 +154,7 @@ class Engine:
                 f"OpenVINO failed while it made the picture ({reason(error)}). The next request "
                 "starts afresh; if it fails too, check the model with `heliochrome sd list`."
             ) from error
-        if watch.stopped:
-            raise Cancelled("stopped between two steps.")  # what came back is no picture
+        watch.require_going()  # what comes back from a stop is no picture
         return from_runtime(result)
 
     def _open(self) -> Pipelines:

@@ -16,7 +16,7 @@ from .callbacks import StepWatch
 from .calling import call_pipeline
 from .lora import MAX_ALPHA, Lora, adapter_config, open_adapter
 from .model import DiffusionModel
-from .pictures import from_runtime
+from .pictures import from_runtime, inputs
 from .prompts import TokenCount
 from .request import GenerationRequest
 from .runtime import RUNTIME_ERRORS, Pipelines, reason
@@ -73,4 +73,4 @@ def _picture(
 ) -> FloatArray:
     probe = replace(pipelines, arguments={"adapters": adapter_config(adapters)})
     watch = StepWatch(lambda step: None, threading.Event(), latents=False)
-    return from_runtime(call_pipeline(probe, model, settled, 0, watch))
+    return from_runtime(call_pipeline(probe, model, settled, inputs(settled), 0, watch))

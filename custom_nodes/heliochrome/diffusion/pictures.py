@@ -10,9 +10,23 @@ from numpy.typing import NDArray
 
 from ..core.extent import Extent
 from ..core.lab import FloatArray
+from ..core.memory import memory_errors
 from ..core.resize import resized
+from .settle import Settled
 
 _REPAINT: Final = 0.5  # a mask's value from which on a pixel is repainted
+
+
+def inputs(settled: Settled) -> tuple[NDArray[np.uint8], ...]:
+    """The picture and the mask that go in, if there are any. Raises OutOfMemory."""
+    request, extent = settled.request, settled.extent
+    found = []
+    with memory_errors("resize the picture"):
+        if request.image is not None:
+            found.append(to_runtime(request.image, extent))
+        if request.mask is not None:
+            found.append(mask_to_runtime(request.mask, extent))
+    return tuple(found)
 
 
 def to_runtime(image: FloatArray, extent: Extent) -> NDArray[np.uint8]:
