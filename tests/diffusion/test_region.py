@@ -7,7 +7,7 @@ import pytest
 
 from heliochrome.core.errors import BadImage, BadSetting
 from heliochrome.core.extent import Extent
-from heliochrome.diffusion.region import MAX_REGIONS, View
+from heliochrome.diffusion.region import View
 from heliochrome.diffusion.repair import Blending, repair, torn_regions
 
 FREE = View(Extent(64, 64), 16)
@@ -69,7 +69,7 @@ def test_whole_pixels_stay_bit_identical_and_torn_ones_are_new(view, feather, si
         assert np.allclose(done.image[~whole], NEW, atol=1e-6)
     covered = sum(int(region.own.sum()) for region in done.regions)
     assert covered == int(mask.sum()), "a torn pixel belongs to no region or to two"
-    assert 1 <= len(done.regions) <= MAX_REGIONS
+    assert done.regions
 
 
 @pytest.mark.parametrize("view", VIEWS.values(), ids=VIEWS)
@@ -123,10 +123,29 @@ def test_tears_far_apart_are_separate_regions(boxes, count):
     assert asked == list(range(count))
 
 
+@pytest.mark.parametrize("view", [FREE, FIXED], ids=["free", "fixed"])
+@pytest.mark.parametrize("apart", [9, 20])
+def test_dust_and_long_scratches_are_repainted_piece_by_piece_in_full_detail(view, apart):
+    dust = [(x, y, x + 2, y + 2) for x in range(5, 390, apart) for y in range(5, 290, apart)]
+    photo, mask = photo_of(400, 300), mask_of(400, 300, (0, 150, 400, 156), *dust)
+    done = repaired(photo, mask, view)
+    assert all(region.scale == 1 for region in done.regions)
+    assert len(done.regions) <= (400 / 32) * (300 / 32) * 1.5
+    assert done.notices == ()
+
+
+@pytest.mark.parametrize("feather", [0, 6])
+def test_pieces_of_one_scratch_leave_no_trace_where_they_meet(feather):
+    photo, mask = photo_of(400, 200), mask_of(400, 200, (0, 90, 400, 96))
+    done = repaired(photo, mask, feather=feather)
+    assert len(done.regions) > 4
+    assert np.allclose(done.image[92:94], NEW, atol=1e-5)
+
+
 def test_a_later_region_sees_what_an_earlier_one_painted():
-    """Two long tears whose surroundings overlap; the damage of neither is shown as if whole."""
+    """Two broad tears whose surroundings overlap; the damage of neither is shown as if whole."""
     photo = np.full((400, 400, 3), 0.25, np.float32)
-    mask = mask_of(400, 400, (10, 100, 390, 104), (10, 180, 390, 184))
+    mask = mask_of(400, 400, (10, 100, 390, 140), (10, 180, 390, 220))
     photo[mask > 0] = 1.0
     seen = []
 

@@ -12,7 +12,6 @@ import pytest
 
 from heliochrome.core.presets import BUILDING, DEFAULT_MODEL, MAX_SIZE, MIN_SIZE, PORTRAIT
 from heliochrome.core.weights_file import SUFFIXES
-from heliochrome.diffusion.region import MAX_REGIONS
 
 PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
 
@@ -161,13 +160,6 @@ def test_help_of_nodes_with_a_model_says_how_to_get_one(node: Declared, language
         return
     assert commands == [f"models {verb} {DEFAULT_MODEL}" for verb in ("get", "import")]
     assert [file for file in files if file not in page] == []
-
-
-@pytest.mark.parametrize("language", ["en", "zh"])
-def test_help_of_repainting_tells_its_limits(language: str) -> None:
-    page = (PACK / "web" / "docs" / "HeliochromeInpaint" / f"{language}.md").read_text("utf-8")
-    (places,) = re.findall(r"(?:More than|超过) (\d+) (?:places|处)", page)
-    assert int(places) == MAX_REGIONS
 
 
 @each

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from ..core.extent import Extent
+from .tears import BoolArray, padding, tears_in
 
 if TYPE_CHECKING:
     from .model import DiffusionModel
 
-BoolArray = npt.NDArray[np.bool_]
 _Value = TypeVar("_Value", bound=np.generic)
 
-MAX_REGIONS: Final = 16  # dust all over a scan is repainted in so many passes at most
-_NEAR: Final = 8  # tears nearer than this part of the model's view are one
 _SLENDER: Final = 2  # models make sense of views up to twice as long as wide
 
 
@@ -69,8 +65,13 @@ class Region:
         )
 
     def cut(self, plane: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
-        """This part of (H, W, ...), mirrored where it reaches beyond."""
+        """This part of (H, W, ...), a view of it; mirrored where it reaches beyond."""
         height, width = plane.shape[:2]
+        if _within(self.top, self.extent.height, height) and _within(
+            self.left, self.extent.width, width
+        ):
+            there, _ = self.overlap(Extent(width, height))
+            return plane[there]
         rows = _mirrored(self.top, self.extent.height, height)
         columns = _mirrored(self.left, self.extent.width, width)
         return plane[np.ix_(rows, columns)]
@@ -92,94 +93,22 @@ def find_regions(torn: BoolArray, view: View, context: float) -> tuple[Region, .
 
     context: how much of the photograph the model sees around a tear, in parts of the tear's
     long side; where a tear is small it sees more. Tears that are near to one another, or that
-    fit into one view in full detail, are one region; each torn pixel belongs to one.
+    fit into one view in full detail, are one region. One that is longer than that is taken in
+    pieces if it is narrow, else as a whole, in less detail. Each torn pixel belongs to one region.
     """
     photo = Extent.of(torn.shape)
     regions = []
-    for group in _joined(torn, view, context):
-        left, top, right, bottom = group.box
-        padding = _padding(group.box, context)
-        wanted = Extent(right - left + 2 * padding, bottom - top + 2 * padding)
+    for tear in tears_in(torn, view.native, context):
+        left, top, right, bottom = tear.box
+        around = 2 * padding(tear.box, context)
+        wanted = Extent(right - left + around, bottom - top + around)
         extent, seen = _framed(wanted, photo, view)
         x = _placed((left + right) // 2, extent.width, photo.width)
         y = _placed((top + bottom) // 2, extent.height, photo.height)
         own = np.zeros((extent.height, extent.width), bool)
-        own[top - y : bottom - y, left - x : right - x] = group.pixels
+        own[top - y : bottom - y, left - x : right - x] = tear.pixels
         regions.append(Region(x, y, own, seen))
     return tuple(sorted(regions, key=lambda region: (region.top, region.left)))
-
-
-_Box = tuple[int, int, int, int]  # left, top, right, bottom
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Torn pixels within a box, which holds no smaller box of them all."""
-
-    box: _Box
-    pixels: BoolArray
-
-    def with_(self, other: _Group) -> _Group:
-        box = _union(self.box, other.box)
-        pixels = np.zeros((box[3] - box[1], box[2] - box[0]), bool)
-        for group in (self, other):
-            left, top, right, bottom = group.box
-            inside = pixels[top - box[1] : bottom - box[1], left - box[0] : right - box[0]]
-            inside |= group.pixels
-        return _Group(box, pixels)
-
-
-def _joined(torn: BoolArray, view: View, context: float) -> list[_Group]:
-    block = max(min(view.native.width, view.native.height) // _NEAR, 1)
-    groups = list(_near(torn, block))
-    while len(groups) > MAX_REGIONS:
-        block *= 2
-        groups = list(_near(torn, block))
-    done: list[_Group] = []
-    for group in groups:
-        for other in tuple(done):
-            box = _union(group.box, other.box)
-            whole = 2 * _padding(box, context)
-            if (
-                box[2] - box[0] + whole <= view.native.width
-                and box[3] - box[1] + whole <= view.native.height
-            ):
-                done.remove(other)
-                group = group.with_(other)
-        done.append(group)
-    return done
-
-
-def _near(torn: BoolArray, block: int) -> Iterator[_Group]:
-    """Torn pixels in groups, between which there is more than a block of whole photograph."""
-    height, width = torn.shape
-    rows, columns = -(-height // block), -(-width // block)
-    padded = np.zeros((rows * block, columns * block), bool)
-    padded[:height, :width] = torn
-    coarse = padded.reshape(rows, block, columns, block).any(axis=(1, 3))
-    count, labels, boxes, _ = cv2.connectedComponentsWithStats(coarse.astype(np.uint8))
-    for label in range(1, count):
-        x, y, w, h = (int(value) for value in boxes[label][:4])
-        here = np.kron(labels[y : y + h, x : x + w] == label, np.ones((block, block), bool))
-        here &= padded[y * block : (y + h) * block, x * block : (x + w) * block]
-        found_rows, found_columns = (np.flatnonzero(here.any(axis=axis)) for axis in (1, 0))
-        top, bottom = int(found_rows[0]), int(found_rows[-1]) + 1
-        left, right = int(found_columns[0]), int(found_columns[-1]) + 1
-        box = (x * block + left, y * block + top, x * block + right, y * block + bottom)
-        yield _Group(box, here[top:bottom, left:right])
-
-
-def _union(one: _Box, other: _Box) -> _Box:
-    return (
-        min(one[0], other[0]),
-        min(one[1], other[1]),
-        max(one[2], other[2]),
-        max(one[3], other[3]),
-    )
-
-
-def _padding(box: _Box, context: float) -> int:
-    return math.ceil(context * max(box[2] - box[0], box[3] - box[1]))
 
 
 def _framed(wanted: Extent, photo: Extent, view: View) -> tuple[Extent, Extent]:
@@ -213,3 +142,7 @@ def _mirrored(start: int, length: int, whole: int) -> npt.NDArray[np.intp]:
     """Positions from `start` on, those beyond the ends mirrored at them as often as needed."""
     turn = np.arange(start, start + length) % (2 * whole)
     return np.minimum(turn, 2 * whole - 1 - turn)
+
+
+def _within(start: int, length: int, whole: int) -> bool:
+    return start >= 0 and start + length <= whole

@@ -16,7 +16,8 @@ from ..core.memory import memory_errors
 from ..core.notices import Notice
 from ..core.pixels import require_rgb
 from ..core.resize import resized
-from .region import BoolArray, Region, View, find_regions
+from .region import Region, View, find_regions
+from .tears import BoolArray
 
 CONTEXT: Final = 0.5
 MAX_CONTEXT: Final = 4.0
@@ -107,7 +108,8 @@ def repair(
         for index, region in enumerate(regions):
             cancel()
             painted = _repainted(region.cut(image), region.cut(torn), region, repaint, index)
-            alpha = _alpha(region.own, blending.feather) * region.cut(mask)
+            # Of the whole tear, since where a region ends within it is no edge.
+            alpha = _alpha(region.cut(mask) > 0, blending.feather) * region.cut(mask)
             there, here = region.overlap(Extent.of(image.shape))
             old, own = image[there], region.own[here]
             mixed = old + alpha[here][..., None] * (painted[here] - old)
@@ -120,16 +122,15 @@ def _repainted(
     picture: FloatArray, torn: BoolArray, region: Region, repaint: Repaint, index: int
 ) -> FloatArray:
     """The region's part of the photograph (h, w, 3), as the model would have it."""
-    small = resized(torn.astype(np.float32), region.seen) > 0
+    where = resized(torn.astype(np.float32), region.seen) > 0
+    small = resized(picture, region.seen)
     spread = np.ones((2 * _SPREAD + 1, 2 * _SPREAD + 1), np.uint8)
-    mask = cv2.dilate(small.astype(np.float32), spread)
-    painted = resized(
-        repaint(_filled(resized(picture, region.seen), small), mask, index), region.extent
-    )
-    whole = picture[~torn]
+    mask = cv2.dilate(where.astype(np.float32), spread)
+    painted = repaint(_filled(small, where), mask, index)
+    whole = small[~where]
     if whole.size and np.ptp(whole, axis=-1).max() <= _NEUTRAL:
         painted = np.repeat(grey(lightness(painted))[..., None], 3, axis=-1)
-    return painted
+    return resized(painted, region.extent)
 
 
 def _filled(picture: FloatArray, torn: BoolArray) -> FloatArray:
@@ -141,9 +142,9 @@ def _filled(picture: FloatArray, torn: BoolArray) -> FloatArray:
     return np.where(torn[..., None], as_floats(guess), picture)
 
 
-def _alpha(own: BoolArray, feather: int) -> FloatArray:
+def _alpha(torn: BoolArray, feather: int) -> FloatArray:
     """(h, w) how much of each pixel is new: 0 outside, rising to 1 from the edge inwards."""
-    padded = np.pad(own, 1, mode="edge").astype(np.uint8)  # the region's border is no edge
+    padded = np.pad(torn, 1, mode="edge").astype(np.uint8)  # the region's border is no edge
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     nearby = np.ones((4 * feather + 1, 4 * feather + 1), np.uint8)
     # Half of how deep the mask is nearby is left for what is new in full.
