@@ -60,6 +60,42 @@ def test_the_way_without_hard_links_refuses_and_keeps(tmp_path: Path):
     assert names(tmp_path) == ["b"]
 
 
+def test_a_folder_is_there_only_when_it_is_whole(tmp_path: Path):
+    target = tmp_path / "model"
+    with disk.whole_folder(target, owner="model") as folder:
+        (folder / "unet").mkdir()
+        (folder / "unet/a.bin").write_bytes(b"all of it")
+        assert not target.exists() and names(tmp_path) == [folder.name]
+    assert (target / "unet/a.bin").read_bytes() == b"all of it" and names(tmp_path) == ["model"]
+
+
+@pytest.mark.parametrize("there", [None, "file", "empty folder", "full folder"])
+def test_a_folder_that_fails_leaves_what_was_there(tmp_path: Path, there: str | None):
+    target = tmp_path / "model"
+    if there == "file":
+        target.write_bytes(b"old")
+    elif there is not None:
+        target.mkdir()
+    if there == "full folder":
+        (target / "old").touch()
+    before = sorted(tmp_path.rglob("*"))
+    with (
+        pytest.raises(KeyboardInterrupt if there is None else FileExistsError),
+        disk.whole_folder(target, owner="model") as folder,
+    ):
+        (folder / "half").touch()
+        if there is None:
+            raise KeyboardInterrupt
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_folders_that_killed_processes_left_are_swept(tmp_path: Path):
+    for name in ("model", "another"):
+        (tmp_path / f".{name}.00{disk.PART}/unet").mkdir(parents=True)
+    disk.sweep_parts(tmp_path, "model")
+    assert names(tmp_path) == [f".another.00{disk.PART}"]
+
+
 def test_only_the_owner_s_parts_are_swept(tmp_path: Path):
     with disk.whole_file(tmp_path / "a.bin", overwrite=True, owner="mine") as file:
         for other in ("theirs", "min", "mine-too"):
@@ -95,3 +131,20 @@ def test_a_damaged_note_is_empty_and_logged(
     assert str(path) in caplog.text
     disk.write_json(path, {"照": 1})
     assert disk.read_json(path) == {"照": 1} and names(tmp_path) == ["note.json"]
+
+
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1_000, "1.0 kB"),
+        (54_240_000, "54.2 MB"),
+        (340_400_000, "340 MB"),
+        (1_000_000_000, "1.0 GB"),
+        (12_340_000_000, "12.3 GB"),
+        (2_500_000_000_000_000, "2500 TB"),
+    ],
+)
+def test_amounts_are_for_people(size: int, words: str):
+    assert disk.human_bytes(size) == words

@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from ..core.errors import BadWeights
 from .model import INDEX, MODEL, PIPELINES, tokenizer_of
+from .schedulers import CONFIG as SCHEDULER
 
-SCHEDULER: Final = "scheduler/scheduler_config.json"
 WEIGHTS, CONFIG = "openvino_model.bin", "config.json"
 TOKENIZER: Final = ("openvino_tokenizer.xml", "openvino_tokenizer.bin")
 

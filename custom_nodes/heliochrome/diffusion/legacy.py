@@ -18,10 +18,11 @@ from ..core.extent import Extent
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress, part
 from .clip_tokenizer import put_tokenizer, require_tokenizer
 from .component import input_port, read_component
-from .layout import CONFIG, SCHEDULER
+from .layout import CONFIG
 from .legacy_check import Change, compare
 from .model import INDEX, MODEL
 from .publishing import new_model
+from .schedulers import CONFIG as SCHEDULER
 
 SCALE: Final = 0.18215  # of the latents of Stable Diffusion 1
 _PARTS: Final = ("text_encoder", "unet", "vae_decoder", "vae_encoder")
