@@ -132,6 +132,19 @@ BROKEN = {
         BadWeights,
         "block_out_channels",
     ),
+    **{
+        f"{name} is {value!r}": (changed(f"{part}/config.json", **{name: value}), BadWeights, name)
+        for part, name, value in (
+            ("unet", "sample_size", [64, 64]),
+            ("unet", "sample_size", 10**400),
+            ("unet", "in_channels", "4"),
+            ("unet", "block_out_channels", 4),
+            ("unet", "block_out_channels", [8] * 64),
+            ("unet", "time_cond_proj_dim", float("nan")),
+            ("vae_decoder", "latent_channels", True),
+            ("text_encoder", "max_position_embeddings", -77),
+        )
+    },
     "inpainting without an encoder": (
         lambda folder: (
             edit(folder / "unet" / "config.json", in_channels=9),

@@ -142,6 +142,9 @@ def test_the_runtime_makes_as_many_steps_as_we_reckon(scheduler: str, tiny: Path
         ("{}", "not a readable scheduler file"),
         (json.dumps({"_class_name": "LMSDiscreteScheduler"}), "LMSDiscreteScheduler"),
         (json.dumps({"_class_name": "PNDMScheduler"}), "skip_prk_steps"),
+        (json.dumps({"_class_name": "LCMScheduler", "original_inference_steps": "x"}), "original"),
+        (json.dumps({"_class_name": "DDIMScheduler", "num_train_timesteps": 0}), "num_train"),
+        (json.dumps({"_class_name": ["DDIMScheduler"]}), "which OpenVINO GenAI does not"),
     ],
 )
 def test_a_model_with_a_scheduler_that_is_not_there(tmp_path: Path, text: str, says: str) -> None:

@@ -17,7 +17,9 @@ from .schedulers import SchedulerConfig, read_scheduler
 INDEX: Final = "model_index.json"
 MODEL: Final = "openvino_model.xml"  # in each component's folder, its .bin beside it
 LCM_STEPS: Final = 4
-_LATENT_LEVELS: Final = 4  # of Stable Diffusion's UNet, where its file does not tell
+_MOST: Final = 10_000  # any number in these files
+_MOST_LEVELS: Final = 10
+_LEVELS: Final = 4  # of Stable Diffusion's UNet, where its file does not tell
 
 
 @dataclass(frozen=True)
@@ -85,21 +87,20 @@ def read_model(folder: Path) -> DiffusionModel:
     encoder = (folder / "vae_encoder").is_dir()
     parts = (*kind.texts, "unet", "vae_decoder", *(["vae_encoder"] if encoder else []))
     _require_files(folder, parts, kind.texts)
-    unet, vae = _config(folder, "unet"), _config(folder, "vae_decoder")
+    unet, vae = _Config(folder, "unet"), _Config(folder, "vae_decoder")
     scheduler = read_scheduler(folder)
-    latent = 2 ** (len(_list(folder, vae, "block_out_channels")) - 1)
-    levels = len(unet.get("block_out_channels") or unet.get("down_block_types") or ())
-    step = latent * 2 ** ((levels or _LATENT_LEVELS) - 1)
-    side = unet.get("sample_size", 64) * latent
-    channels = vae.get("latent_channels", 4)
-    modes = _modes(kind, unet.get("in_channels", 4), channels, encoder)
+    latent = 2 ** (vae.levels(0) - 1)
+    step = latent * 2 ** (unet.levels(_LEVELS) - 1)
+    side = unet.whole("sample_size", 64) * latent
+    channels = vae.whole("latent_channels", 4)
+    modes = _modes(kind, unet.whole("in_channels", 4), channels, encoder)
     if not modes:
         raise BadWeights(f"{folder} only repaints, but has no vae_encoder: get the whole model.")
     sample = _sample(folder)
     fixed = None
     if None not in sample[2:]:
         fixed = Extent((sample[3] or 0) * latent, (sample[2] or 0) * latent)
-    lcm = (unet.get("time_cond_proj_dim") or 0) > 0
+    lcm = unet.whole("time_cond_proj_dim", 0) > 0
     alone = sample[0] == 1 and not lcm
     return DiffusionModel(
         folder=folder,
@@ -109,7 +110,7 @@ def read_model(folder: Path) -> DiffusionModel:
         native=fixed or Extent(side, side),
         fixed=fixed,
         max_tokens=min(
-            _config(folder, text).get("max_position_embeddings", 77) for text in kind.texts
+            _Config(folder, text).whole("max_position_embeddings", 77) for text in kind.texts
         ),
         modes=modes,
         needs_guidance=sample[0] == 2 and not lcm,
@@ -188,15 +189,33 @@ def _sample(folder: Path) -> Shape:
     return sample
 
 
-def _config(folder: Path, part: str) -> Mapping[str, Any]:
-    return _json(folder / part / "config.json")
+class _Config:
+    """config.json of a part of the model."""
 
+    def __init__(self, folder: Path, part: str) -> None:
+        self._path = folder / part / "config.json"
+        self._fields = _json(self._path)
 
-def _list(folder: Path, config: Mapping[str, Any], name: str) -> list[Any]:
-    found = config.get(name)
-    if not isinstance(found, list) or not found:
-        raise BadWeights(f"{folder}/vae_decoder/config.json has no {name}: get the model again.")
-    return found
+    def whole(self, name: str, otherwise: int) -> int:
+        """A whole number, not 0; null counts as left out. Raises BadWeights."""
+        found = self._fields.get(name)
+        if found is None:
+            return otherwise
+        if isinstance(found, bool) or not isinstance(found, int) or not 1 <= found <= _MOST:
+            raise self._wrong(name, "a whole number", found)
+        return found
+
+    def levels(self, otherwise: int) -> int:
+        """On how many sizes the network works, each half of the one before. Raises BadWeights."""
+        found = self._fields.get("block_out_channels") or []
+        if not isinstance(found, list) or not 1 <= (len(found) or otherwise) <= _MOST_LEVELS:
+            raise self._wrong("block_out_channels", "a list", found)
+        return len(found) or otherwise
+
+    def _wrong(self, name: str, expected: str, found: object) -> BadWeights:
+        return BadWeights(
+            f"{self._path}: {name} must be {expected}, got {str(found)[:60]}: get the model again."
+        )
 
 
 def _json(path: Path) -> Mapping[str, Any]:

@@ -22,6 +22,8 @@ _CLASSES: Final = {  # our name: (diffusers' class, OpenVINO GenAI's `Scheduler.
 }
 SCHEDULERS: Final[tuple[str, ...]] = tuple(_CLASSES)
 _BY_CLASS: Final = {diffusers: name for name, (diffusers, _) in _CLASSES.items()}
+_TRAINED: Final = "num_train_timesteps"
+_ORIGINAL: Final = "original_inference_steps"
 _LMS: Final = {"lms", "LMSDiscreteScheduler"}
 
 
@@ -64,9 +66,9 @@ class SchedulerConfig:
         """
         # OpenVINO GenAI reckons in float32: 0.58 of 50 are 29 steps, not 28.
         wide = np.float32(strength)
-        most = int(self.fields.get("num_train_timesteps", 1000))
+        most: int = self.fields.get(_TRAINED, 1000)
         if scheduler == "lcm":
-            most = int(np.float32(self.fields.get("original_inference_steps", 50)) * wide)
+            most = int(np.float32(self.fields.get(_ORIGINAL, 50)) * wide)
         if asked > most:
             at = f" at strength {strength:g}" if strength < 1 else ""
             raise BadSetting(
@@ -107,7 +109,7 @@ def read_scheduler(folder: Path) -> SchedulerConfig:
     path = folder / CONFIG
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        class_name = fields["_class_name"]
+        class_name = str(fields["_class_name"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise BadWeights(
             f"{path} is not a readable scheduler file: get or convert the model again."
@@ -117,6 +119,10 @@ def read_scheduler(folder: Path) -> SchedulerConfig:
             f"{path}: the model's own scheduler is {class_name!r}, which OpenVINO GenAI does not "
             f"have. Change _class_name there to one of {', '.join(_BY_CLASS)}."
         )
+    for name in (_TRAINED, _ORIGINAL):
+        steps = fields.get(name, 1)
+        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 10_000:
+            raise BadWeights(f"{path}: {name} must be a whole number: get the model again.")
     found = SchedulerConfig(_BY_CLASS[class_name], path, fields)
     if (why := found.objection(found.name)) is not None:
         raise BadWeights(f"{path}: the model's scheduler {class_name} does not work: {why}.")
