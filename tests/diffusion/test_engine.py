@@ -328,6 +328,31 @@ def test_importing_loads_no_runtime() -> None:
     assert run.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(
+    ("module", "says"),
+    [
+        ("raise ModuleNotFoundError('No module named openvino_genai')", "is not installed"),
+        ("raise ImportError('undefined symbol: x')", "cannot be loaded (undefined symbol: x)"),
+    ],
+)
+def test_a_runtime_that_is_not_there_or_not_whole(
+    module: str, says: str, tiny: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "openvino_genai.py").write_text(module)
+    code = (
+        "import sys; from pathlib import Path\n"
+        "sys.path.insert(0, sys.argv[2])\n"
+        "from heliochrome.core.errors import BackendUnavailable\n"
+        "from heliochrome.diffusion import open_engine\n"
+        "try: open_engine(Path(sys.argv[1]))\n"
+        "except BackendUnavailable as error: print(error)"
+    )
+    command = [sys.executable, "-c", code, str(tiny), str(tmp_path)]
+    run = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert says in run.stdout
+    assert "heliochrome[diffusion]" in run.stdout
+
+
 def test_no_such_folder(tmp_path: Path) -> None:
     with pytest.raises(ModelNotFound):
         open_engine(tmp_path / "none")

@@ -53,13 +53,19 @@ class Pipelines:
 
 
 def require_runtime() -> None:
-    """Raises BackendUnavailable if OpenVINO GenAI is not installed."""
+    """Raises BackendUnavailable if OpenVINO GenAI is not installed, or cannot be loaded."""
     try:
         import openvino_genai  # noqa: F401
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise BackendUnavailable(
             "OpenVINO GenAI is not installed, which runs Stable Diffusion: run "
             "`pip install 'heliochrome[diffusion]'`."
+        ) from error
+    except ImportError as error:
+        raise BackendUnavailable(
+            f"OpenVINO GenAI cannot be loaded ({reason(error)}): openvino, openvino-genai and "
+            "openvino-tokenizers must be of one version. Run "
+            "`pip install --upgrade 'heliochrome[diffusion]'`."
         ) from error
 
 
