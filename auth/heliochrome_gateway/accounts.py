@@ -79,13 +79,16 @@ class Accounts:
         """None: no such user, or another password. Raises LockedOut and TooBusy.
 
         The same one sent many times at once is checked once; and one that a program ("basic")
-        sends at every request is not checked again for a while, from the same address.
+        sends at every request is not checked again for a while, from the same address. Where
+        that is shared with somebody who guesses, a program should show a token instead.
         """
         user = self._users.find(name)
         if len(password) > MAX_PASSWORD:
             password = ""  # nobody has it, and hashing megabytes would be work for nothing
         mark = self._passwords.mark(name, user.hash if user else None, password, address)
         if method == "basic" and self._passwords.remembers(mark):
+            # Or a neighbour at the same address could guess at full speed, and see when right.
+            self._lockout.require_open(address, _account(name))
             return user
         check = self._checks.get((method, mark))
         if check is None:
@@ -127,8 +130,7 @@ class Accounts:
     async def _check(
         self, user: User | None, name: str, password: str, address: str, method: Method
     ) -> User | None:
-        # An account that is not there is locked like one that is, or its delay would tell.
-        account = hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()
+        account = _account(name)
         seconds = self._lockout.begin(address, account)
         try:
             good = await self._passwords.verify(user.hash if user else None, password)
@@ -167,3 +169,9 @@ class Accounts:
             await self._audit.write(
                 "lockout", user=user, address=address, method=method, seconds=seconds
             )
+
+
+def _account(name: str) -> str:
+    """For the lockout: also of a name that nobody has, whose delay would tell otherwise. Of one
+    length, as what a visitor gives as a name is not."""
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()

@@ -46,6 +46,12 @@ class Lockout:
     def begin(self, address: str, account: str) -> float:
         """Count an attempt. Returns for how many seconds the next one will be locked if this one
         fails (0: not locked). Raises LockedOut."""
+        self.require_open(address, account)
+        now = self._clock()
+        return max(self._count(kind, key, now) for kind, key in self._keys(address, account))
+
+    def require_open(self, address: str, account: str) -> None:
+        """Raise LockedOut while locked. Nothing is counted."""
         now = self._clock()
         keys = self._keys(address, account)
         wait = max(self._entry(kind, key, now).locked_until for kind, key in keys) - now
@@ -55,7 +61,6 @@ class Lockout:
                 "already can go on.",
                 wait,
             )
-        return max(self._count(kind, key, now) for kind, key in keys)
 
     def succeeded(self, address: str, account: str) -> None:
         """The attempt was right. What else came from the address stays counted: whoever has an
