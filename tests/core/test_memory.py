@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from heliochrome.core.memory import free_bytes, in_words
+from heliochrome.core.memory import free_bytes
 
 GIB = 2**30
 UNLIMITED_V1 = 9223372036854771712
@@ -199,11 +199,3 @@ def test_gpu_by_nvml(
     monkeypatch.setitem(sys.modules, "torch", None)
     monkeypatch.setitem(sys.modules, "pynvml", nvml)
     assert free_bytes("cuda") == free
-
-
-@pytest.mark.parametrize(
-    ("amount", "words"),
-    [(0, "0 MB"), (340_400_000, "340 MB"), (1_000_000_000, "1.0 GB"), (5_870_000_000, "5.9 GB")],
-)
-def test_amounts_are_for_people(amount: int, words: str) -> None:
-    assert in_words(amount) == words

@@ -97,7 +97,8 @@ def _measured() -> Iterator[Finding]:
 
 def _memory() -> Iterator[Finding]:
     from ..core.backends.nvidia import gpu_name
-    from ..core.memory import free_bytes, in_words
+    from ..core.disk import human_bytes
+    from ..core.memory import free_bytes
 
     gpu = gpu_name()
     for device, name in (("cpu", "free memory"), ("cuda", f"GPU {gpu}")):
@@ -105,7 +106,7 @@ def _memory() -> Iterator[Finding]:
             yield Finding("GPU", "optional", "no NVIDIA GPU; the processor is used")
             continue
         free = free_bytes(device)
-        yield Finding(name, "ok", "not known" if free is None else f"{in_words(free)} free")
+        yield Finding(name, "ok", "not known" if free is None else f"{human_bytes(free)} free")
 
 
 def _models() -> Iterator[Finding]:

@@ -227,12 +227,12 @@ def write_json(path: Path, data: dict[str, Any]) -> None:
 
 
 def human_bytes(size: int) -> str:
-    """912 MB: decimal units as disks and download pages show them."""
+    """1.5 GB, 912 MB, 12 bytes: decimal units, as disks and download pages show them."""
     value, units = float(size), ["bytes", "kB", "MB", "GB", "TB"]
     while value >= 1000 and len(units) > 1:
         value /= 1000
         units.pop(0)
-    digits = 1 if value < 10 and units[0] != "bytes" else 0
+    digits = 1 if value < 100 and units[0] != "bytes" else 0
     return f"{value:.{digits}f} {units[0]}"
 
 

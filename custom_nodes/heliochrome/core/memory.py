@@ -77,11 +77,6 @@ def memory_errors(doing: str) -> Iterator[None]:
         ) from error
 
 
-def in_words(amount: int) -> str:
-    """Bytes for people: "1.5 GB", "340 MB" (powers of ten)."""
-    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.0f} MB"
-
-
 def _free_now(device: str, proc: Path, cgroups: Path) -> int | None:
     if device != "cpu":
         return _free_on_gpu()

@@ -10,9 +10,10 @@ from typing import Generic, TypeVar
 
 from .backends.base import Backend
 from .budget import bytes_needed, largest_size, sizes
+from .disk import human_bytes
 from .errors import OutOfMemory
 from .extent import Extent
-from .memory import FreeMemory, free_bytes, in_words, memory_errors
+from .memory import FreeMemory, free_bytes, memory_errors
 from .notices import Notice
 from .presets import SIZE_STEP
 
@@ -80,7 +81,7 @@ class _Why:
     failed: int | None = None  # the last size at which memory ran out
 
     def short(self, size: int, needed: int, free: int) -> _Why:
-        _log.debug("size %d needs %s, %s is free", size, in_words(needed), in_words(free))
+        _log.debug("size %d needs %s, %s is free", size, human_bytes(needed), human_bytes(free))
         return self if self.needed else replace(self, needed=needed, free=free)
 
     def ran_out(self, size: int, error: OutOfMemory) -> _Why:
@@ -94,14 +95,14 @@ class _Why:
         if self.failed is not None:
             text = f"{begin}: memory ran out at {self.failed}."
             return Notice("size-reduced-ran-out", text, {**values, "failed": self.failed})
-        needed, free = in_words(self.needed), in_words(self.free)
+        needed, free = human_bytes(self.needed), human_bytes(self.free)
         text = f"{begin}, which needs about {needed} of memory: {free} was free."
         return Notice("size-reduced", text, {**values, "needed": needed, "free": free})
 
 
 def _too_little(backend: Backend, extent: Extent, free: int | None) -> str:
-    needed = in_words(bytes_needed(backend, extent))
-    found = "" if free is None else f" and {in_words(free)} is free"
+    needed = human_bytes(bytes_needed(backend, extent))
+    found = "" if free is None else f" and {human_bytes(free)} is free"
     choice = "" if backend.device == "cpu" else ", choose the device cpu"
     return (
         f"not enough memory to run the network even at its smallest size, {extent}: about {needed} "

@@ -13,11 +13,11 @@ from typing import Final, Protocol
 
 import numpy as np
 
-from ..disk import is_writable
+from ..disk import human_bytes, is_writable
 from ..errors import BackendUnavailable, OutOfMemory
 from ..extent import Extent
 from ..lab import FloatArray
-from ..memory import free_bytes, in_words
+from ..memory import free_bytes
 
 AUTO: Final = "auto"  # the backend, device or precision that fits best
 DEVICES: Final = (AUTO, "cpu", "cuda")
@@ -100,7 +100,9 @@ def require_memory(needed: int, doing: str) -> None:
     """Raise OutOfMemory if so many bytes are not free: Linux would end the process instead."""
     free = free_bytes("cpu", needed)
     if free is not None and free < needed:
-        raise _no_room(f"{doing} (about {in_words(needed)} is needed, {in_words(free)} is free)")
+        raise _no_room(
+            f"{doing} (about {human_bytes(needed)} is needed, {human_bytes(free)} is free)"
+        )
 
 
 def _no_room(doing: str) -> OutOfMemory:

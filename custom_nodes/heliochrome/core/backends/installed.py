@@ -10,8 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, Final
 
+from ..disk import human_bytes
 from ..errors import BackendUnavailable, OutOfMemory
-from ..memory import free_bytes, in_words
+from ..memory import free_bytes
 
 # name -> the modules that must be there, in the order in which "auto" tries them
 _NEEDS: Final = {
@@ -72,8 +73,8 @@ def backend_module(backend: str) -> Any:
         and not all(name in sys.modules for name in _NEEDS[backend])
     ):
         raise OutOfMemory(
-            f"not enough memory to load {backend}: {in_words(free)} are free, and it needs "
-            f"{in_words(_ROOM)}. Close other programs."
+            f"not enough memory to load {backend}: {human_bytes(free)} are free, and it needs "
+            f"{human_bytes(_ROOM)}. Close other programs."
         )
     with _broken_is_said(backend):
         return import_module(f".{backend}", __package__)
