@@ -6,6 +6,7 @@ its own, without HOME, as in Lambda; `LambdaFunction.invoke` gives it an event.
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import queue
@@ -62,6 +63,7 @@ class RuntimeApi:
                         "Lambda-Runtime-Deadline-Ms": str(
                             int((time.time() + invocation.seconds) * 1000)
                         ),
+                        "Content-Type": "application/json",  # without it the client crashes
                         "Lambda-Runtime-Invoked-Function-Arn": "arn:aws:lambda:x:0:function:f",
                     },
                 )
@@ -101,11 +103,13 @@ class RuntimeApi:
 class LambdaFunction:
     """A process that answers invocations. log: what it has written, whole after `stop`."""
 
-    def __init__(self, api: RuntimeApi, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, api: RuntimeApi, environ: Mapping[str, str], log: Path, inside: tuple[str, ...]
+    ) -> None:
         self.api = api
         self.log_path = log
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "awslambdaric", HANDLER],
+            [*inside, sys.executable, "-m", "awslambdaric", HANDLER],
             cwd="/",
             env={**bare_environ(), "AWS_LAMBDA_RUNTIME_API": api.address, **environ},
             stdout=log.open("wb"),
@@ -120,9 +124,12 @@ class LambdaFunction:
         """seconds: after which Lambda would end the process."""
         invocation = Invocation(json.dumps(event).encode(), seconds)
         self.api.waiting.put(invocation)
-        if not invocation.ended.wait(120):
-            raise TimeoutError(f"{self.api.failed_start} {self.process.poll()} {self.log}")
-        return invocation
+        for _ in range(900):
+            if invocation.ended.wait(0.1):
+                return invocation
+            if self.process.poll() is not None:
+                break
+        raise TimeoutError(f"{self.api.failed_start} {self.process.poll()} {self.log}")
 
     def stop(self) -> None:
         self.process.terminate()
@@ -141,9 +148,12 @@ def bare_environ() -> dict[str, str]:
 
 
 @contextmanager
-def running(environ: Mapping[str, str], log: Path) -> Iterator[LambdaFunction]:
+def running(
+    environ: Mapping[str, str], log: Path, inside: tuple[str, ...] = ()
+) -> Iterator[LambdaFunction]:
+    """inside: a command that starts the process in surroundings of its own."""
     api = RuntimeApi()
-    function = LambdaFunction(api, environ, log)
+    function = LambdaFunction(api, environ, log, inside)
     try:
         yield function
     finally:
@@ -160,8 +170,6 @@ def url_event(
     encoded: bool = False,
 ) -> dict[str, Any]:
     """A function URL's event, payload 2.0. body: bytes as they are, anything else as JSON."""
-    import base64
-
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     return {
         "version": "2.0",
