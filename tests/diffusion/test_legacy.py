@@ -87,6 +87,9 @@ def test_the_converted_model_makes_the_same_pictures(
     assert made.native == Extent(64, 64) and made.encoder
     assert set(made.differences) == {"text_encoder", "unet", "vae_decoder", "vae_encoder"}
     assert all(value < TOLERANCE / 100 for value in made.differences.values())
+    # Both prompts in one graph, and still one set of weights in its file.
+    written = (made.folder / "text_encoder/openvino_model.bin").stat().st_size
+    assert written < 1.01 * (old / "text_encoder.bin").stat().st_size
     reference = tiny_diffusion.build(tmp_path / "reference")
     fields: dict[str, Any] = {}
     if mode != "text-to-image":

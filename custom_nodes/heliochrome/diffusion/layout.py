@@ -26,8 +26,6 @@ TOKENIZER_EXTRAS: Final = (
     "merges.txt",
 )
 _LONGEST_INDEX: Final = 1 << 20  # bytes; real ones have about a thousand
-# What the widespread conversion of Stable Diffusion from 2022 is called.
-_LEGACY: Final = ("unet.xml", "text_encoder.xml", "vae_decoder.xml")
 
 
 @dataclass(frozen=True)
@@ -74,11 +72,6 @@ def is_model(folder: Path) -> bool:
         return (folder / INDEX).is_file()
     except PermissionError:
         return False
-
-
-def is_legacy(folder: Path) -> bool:
-    """Whether a folder holds a model in the old layout, which has to be converted first."""
-    return all((folder / name).is_file() for name in _LEGACY)
 
 
 def require_whole(folder: Path) -> Layout:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from ..core.errors import BadSetting, BadWeights, ModelNotFound
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress
@@ -12,13 +11,9 @@ from ..core.object_stores import SCHEMES
 from ..core.store import ModelStore
 from .address import Address, parse_address
 from .fetching import fetch
-from .layout import is_legacy, is_model, require_whole
+from .layout import is_model, require_whole
 from .manifest import Manifest, check, describe, read_manifest
-from .model import INDEX
-
-_LEGACY_ADVICE: Final = (
-    "Convert it with `heliochrome sd convert {folder} NEW_FOLDER --tokenizer FOLDER`."
-)
+from .model import read_model
 
 
 def find_diffusion_models(store: ModelStore) -> dict[str, Path]:
@@ -112,12 +107,7 @@ def _folder(store: ModelStore, name: str) -> Path:
     if is_model(path):
         return path
     if path.is_dir():
-        reason = (
-            f"{path} holds a model in the old layout. {_LEGACY_ADVICE.format(folder=path)}"
-            if is_legacy(path)
-            else f"{path} is not a model folder for openvino-genai: it has no {INDEX}."
-        )
-        raise BadWeights(reason)
+        read_model(path)  # which says what is wrong, and what a folder in the old layout needs
     there = f"There are: {', '.join(known)}." if known else "There is none yet."
     raise ModelNotFound(
         f"{name!r} is neither a folder nor a diffusion model in {listed(store.folders)}. {there} "
