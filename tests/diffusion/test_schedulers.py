@@ -54,6 +54,11 @@ def test_others_are_refused_with_those_there_are(name: str) -> None:
         ("euler_ancestral", {"prediction_type": "sample"}, "sample"),
         ("pndm", {"skip_prk_steps": False}, "skip_prk_steps"),
         ("euler", {"use_karras_sigmas": True}, "use_karras_sigmas"),
+        (
+            "euler",
+            {"prediction_type": "v_prediction", "timestep_type": "continuous"},
+            "continuous",
+        ),
         ("ddim", {"beta_schedule": "squaredcos_cap_v2"}, "squaredcos_cap_v2"),
     ],
 )

@@ -57,6 +57,8 @@ class SchedulerConfig:
             for unknown in ("use_karras_sigmas", "use_exponential_sigmas", "use_beta_sigmas"):
                 if fields.get(unknown):
                     return f"OpenVINO GenAI does not have its {unknown}"
+            if prediction == "v_prediction" and fields.get("timestep_type") == "continuous":
+                return "OpenVINO GenAI does not have its continuous time steps for v_prediction"
         return None
 
     def steps(self, scheduler: str, asked: int, strength: float) -> int:
