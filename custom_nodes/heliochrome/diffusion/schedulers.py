@@ -79,6 +79,12 @@ class SchedulerConfig:
             )
         if scheduler == "lcm":
             return asked
+        if self.fields.get("timestep_spacing") == "trailing" and _one_too_many(most, asked):
+            near = next(n for n in range(asked - 1, 0, -1) if not _one_too_many(most, n))
+            raise BadSetting(
+                f"num_inference_steps may not be {asked} with this model, whose steps are spaced "
+                f"from the end: OpenVINO GenAI would add one step too many. Use {near}."
+            )
         left = min(asked, int(np.float32(asked) * wide))
         if left < 1:
             raise BadSetting(
@@ -87,6 +93,17 @@ class SchedulerConfig:
             )
         # PNDM does its second step twice.
         return left + 1 if scheduler == "pndm" and asked > 1 else left
+
+
+def _one_too_many(trained: int, asked: int) -> bool:
+    """Whether counting down from `trained` in `asked` steps ends above 0, as float32 rounds.
+
+    OpenVINO GenAI then goes on to step -1, before the beginning of its tables.
+    """
+    place, ratio = np.float32(trained), np.float32(trained) / np.float32(asked)
+    for _ in range(asked):
+        place -= ratio
+    return bool(place > 0)
 
 
 def scheduler_name(asked: str) -> str:
