@@ -338,6 +338,16 @@ def test_words_that_are_not_clips_are_refused(
     assert says in str(caught.value) and not (tmp_path / "new").exists()
 
 
+def test_words_of_another_model_are_refused(old: Path, words: Path, tmp_path: Path):
+    folder = shutil.copytree(words, tmp_path / "words")
+    tokens = json.loads((folder / "vocab.json").read_text())
+    tokens["one more</w>"], tokens["<|endoftext|>"] = tokens["<|endoftext|>"], len(tokens)
+    (folder / "vocab.json").write_text(json.dumps(tokens))
+    with pytest.raises(BadWeights, match="ends with token 694, but the text encoder with 693"):
+        convert(old, tmp_path / "new", tokenizer=folder)
+    assert not (tmp_path / "new").exists()
+
+
 def test_without_a_tokenizer_it_is_said_where_it_is_from(old: Path, tmp_path: Path):
     with pytest.raises(ModelNotFound, match="openai/clip-vit-large-patch14"):
         convert(old, tmp_path / "new", tokenizer=tmp_path)

@@ -106,7 +106,7 @@ def _told(store: ModelStore, folder: Path) -> dict[str, Any]:
 
 def _get(args: argparse.Namespace) -> int:
     from ..core.store import ModelStore
-    from ..diffusion.sources import resolve
+    from ..diffusion.sources import digest, resolve
 
     store = ModelStore.from_environ()
     with answering_interrupt() as cancel, byte_bar("sd") as progress:
@@ -119,6 +119,7 @@ def _get(args: argparse.Namespace) -> int:
             accept_change=args.accept_change,
         )
     say(f"{folder.name}: {folder}")
+    say(f"{folder.name}: SHA-256 of its manifest {digest(store, folder)}")
     return 0
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from ..core.errors import BackendUnavailable, BadWeights, ModelNotFound
 from .layout import TOKENIZER, TOKENIZER_EXTRAS
+from .runtime import reason
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 _VOCABULARY, _MERGES = "vocab.json", "merges.txt"
@@ -46,6 +47,16 @@ def put_tokenizer(source: Path, target: Path, length: int) -> None:
         import openvino
 
         openvino.save_model(_built(source, length), target / TOKENIZER[0])
+
+
+def last_token(folder: Path) -> int:
+    """The number of the mark of the end, which is CLIP's last. Raises `BadWeights`."""
+    import openvino_genai
+
+    try:
+        return int(openvino_genai.Tokenizer(folder).encode("a").input_ids.data.max())
+    except RuntimeError as error:
+        raise BadWeights(f"{folder / TOKENIZER[0]} cannot be run ({reason(error)}).") from error
 
 
 def _holds(folder: Path, names: tuple[str, ...]) -> bool:
@@ -122,7 +133,7 @@ def _vocabulary(path: Path) -> list[str]:
 
 def _merges(path: Path) -> list[tuple[str, str]]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, ValueError) as error:
         raise BadWeights(f"{path} is not a list of merges: {error}.") from error
     pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]

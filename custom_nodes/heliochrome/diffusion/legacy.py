@@ -16,10 +16,10 @@ from typing import Any, Final
 from ..core.errors import BadWeights, ModelNotFound
 from ..core.extent import Extent
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress, part
-from .clip_tokenizer import put_tokenizer, require_tokenizer
+from .clip_tokenizer import last_token, put_tokenizer, require_tokenizer
 from .component import input_port, read_component
 from .layout import CONFIG
-from .legacy_check import Change, compare
+from .legacy_check import Change, compare, vocabulary
 from .model import INDEX, MODEL
 from .publishing import new_model
 from .schedulers import CONFIG as SCHEDULER
@@ -88,9 +88,16 @@ def convert(
     there = _require_files(source)
     require_tokenizer(tokenizer)
     with new_model(target, f"converted from {source.resolve().name}", cancel) as folder:
-        sizes = _sizes({name: read_component(source / f"{name}.xml") for name in there})
-        changes = _write(source, folder, there, sizes, part(progress, 0, _WORK), cancel)
+        models = {name: read_component(source / f"{name}.xml") for name in there}
+        sizes = _sizes(models)
+        known = vocabulary(models.pop("text_encoder"), source / "text_encoder.xml")
         put_tokenizer(tokenizer, folder / "tokenizer", sizes.tokens)
+        if (last := last_token(folder / "tokenizer")) != known - 1:
+            raise BadWeights(
+                f"the tokenizer in {tokenizer} ends with token {last}, but the text encoder with "
+                f"{known - 1}: it belongs to another model."
+            )
+        changes = _write(source, folder, there, sizes, part(progress, 0, _WORK), cancel)
         _write_texts(folder, sizes, _OPTIONAL in there)
         differences = compare(changes, part(progress, _WORK, 1), cancel)
     return Converted(target, sizes.picture, _OPTIONAL in there, differences)

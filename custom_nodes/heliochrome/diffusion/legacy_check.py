@@ -96,7 +96,7 @@ def _feeds(change: Change, draws: np.random.Generator) -> tuple[list[Feed], list
     before: list[Feed] = []
     after: list[Feed] = []
     if change.name == "text_encoder":
-        rows = _vocabulary(model, change)
+        rows = vocabulary(model, change.original)
         for _ in range(_ROUNDS):
             ids = draws.integers(0, rows, (change.batch, shapes["tokens"][1]))
             before += [{"tokens": one[None].astype(types["tokens"])} for one in ids]
@@ -128,8 +128,11 @@ def _normal(draws: np.random.Generator, shape: list[int]) -> NDArray[np.float32]
     return draws.standard_normal(shape, np.float32)
 
 
-def _vocabulary(model: Any, change: Change) -> int:
-    """How many tokens the text encoder knows: the rows of the table that it looks them up in."""
+def vocabulary(model: Any, origin: Path) -> int:
+    """How many tokens the text encoder knows: the rows of the table that it looks them up in.
+
+    Raises `BadWeights`, which calls it `origin`.
+    """
     reached = [model.inputs[0].get_node()]
     for node in reached:
         for reader in node.output(0).get_target_inputs():
@@ -138,6 +141,4 @@ def _vocabulary(model: Any, change: Change) -> int:
                 return int(found.input(0).get_partial_shape()[0].get_length())
             if found.get_output_size() == 1 and len(reached) < 20:
                 reached.append(found)
-    raise BadWeights(
-        f"{change.original} does not look its tokens up in a table: it is no text encoder."
-    )
+    raise BadWeights(f"{origin} does not look its tokens up in a table: it is no text encoder.")

@@ -56,19 +56,20 @@ def resolve(
     """
     if "://" in name_or_url:
         address = parse_address(name_or_url, store.settings.endpoints)
-        folder = _here(store, address)
-        if folder is None:
+        found = _here(store, address)
+        if found is None:
             _require_leave(store, address, download)
-            folder = fetch(
+            # Every byte was hashed on its way, so nothing is left to check.
+            return fetch(
                 store, address, lambda: _here(store, address), progress, cancel, accept_change
             )
     else:
-        folder = _folder(store, name_or_url)
-    require_whole(folder)
-    manifest = read_manifest(folder)
+        found = _folder(store, name_or_url)
+    require_whole(found)
+    manifest = read_manifest(found)
     if manifest is not None:
-        check(folder, manifest, store.sha256 if thorough else None, progress, cancel)
-    return folder
+        check(found, manifest, store.sha256 if thorough else None, progress, cancel)
+    return found
 
 
 def digest(
