@@ -4,6 +4,7 @@ import json
 import logging
 import re
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,31 @@ from heliochrome.handlers.service import Service
 
 PRIVATE = "a secret"
 PICTURE, MASK = base64_of(sample()), base64_of(hole())
+
+
+class Lines(logging.Handler):
+    """What the log would hold, line by line."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(JsonLines())
+        self.lines: list[dict[str, Any]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(json.loads(self.format(record)))
+
+    @property
+    def text(self) -> str:
+        return json.dumps(self.lines)
+
+
+@pytest.fixture
+def lines(caplog: pytest.LogCaptureFixture) -> Iterator[Lines]:
+    handler, pack = Lines(), logging.getLogger("heliochrome")
+    pack.addHandler(handler)
+    with caplog.at_level(logging.INFO, "heliochrome"):
+        yield handler
+    pack.removeHandler(handler)
 
 
 def test_a_generation_answers_with_the_picture_and_all_that_made_it(
@@ -229,10 +255,12 @@ def test_what_the_operator_got_wrong_is_told_in_the_log_and_not_to_the_caller(
     service: Service,
     changes: dict[str, Any],
     document: dict[str, Any],
-    capfd: pytest.CaptureFixture[str],
+    lines: Lines,
 ) -> None:
     wrong = Caller(service).with_settings(**changes).service
     response = Caller(Service(wrong.settings))(document)
+    (failure,) = [line for line in lines.lines if line["event"] == "failure"]
+    assert any(word in failure["message"] for word in ("nowhere", "TPU", "MODEL"))
     assert response.status == 503
     assert response.code in ("not_configured", "model_unavailable")
     assert "nowhere" not in response.body.decode()
@@ -247,30 +275,6 @@ def test_settings_that_cannot_be_read_are_answered_too(monkeypatch: pytest.Monke
     response = handle(HandlerRequest(body=b"{}"))
     assert (response.status, response.code) == (503, "not_configured")
     assert "many" not in response.body.decode()
-
-
-class Lines(logging.Handler):
-    """What the log would hold, line by line."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.setFormatter(JsonLines())
-        self.lines: list[dict[str, Any]] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.lines.append(json.loads(self.format(record)))
-
-    @property
-    def text(self) -> str:
-        return json.dumps(self.lines)
-
-
-@pytest.fixture
-def lines() -> Any:
-    handler = Lines()
-    logging.getLogger("heliochrome").addHandler(handler)
-    yield handler
-    logging.getLogger("heliochrome").removeHandler(handler)
 
 
 def test_the_log_tells_of_a_request_but_not_what_it_holds(ask: Caller, lines: Lines) -> None:

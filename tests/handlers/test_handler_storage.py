@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import json
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from handler_calls import GOOD, Caller, base64_of, picture_of, pixels_of, record_of, sample
+from handler_calls import (
+    GOOD,
+    Caller,
+    base64_of,
+    picture_of,
+    pixels_in,
+    pixels_of,
+    record_of,
+    sample,
+)
 from object_storage import ObjectStorage
 
 from heliochrome.core.photo import read_photo
@@ -225,3 +235,21 @@ def test_a_link_ends(ask: Caller, storage: ObjectStorage, bucket: str) -> None:
     )
     (image,) = small(GOOD).document()["images"]
     assert "X-Amz-Expires=60&" in image["url"] + "&"
+
+
+def test_a_model_may_lie_in_a_bucket(
+    service: Service,
+    storage: ObjectStorage,
+    bucket: str,
+    tiny: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for path in tiny.rglob("*"):
+        if path.is_file():
+            storage.put(bucket, f"models/tiny/{path.relative_to(tiny)}", path.read_bytes())
+    monkeypatch.setenv("HELIOCHROME_OFFLINE", "0")
+    address = f"s3://{bucket}/models/tiny"
+    there = Service(replace(service.settings, diffusion_model=address, cache=tmp_path / "cache"))
+    assert pixels_in(Caller(there)(GOOD)) == pixels_in(Caller(service)(GOOD))
+    there.models.close()

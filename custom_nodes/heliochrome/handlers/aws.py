@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from . import aws_s3, aws_sqs, aws_url
+from . import aws_s3, aws_sqs, aws_url, journal
 from .core import handle
 from .request import HandlerRequest, safe_id
 
@@ -18,6 +18,7 @@ def lambda_handler(event: Any, context: Any = None) -> Any:
     failed; S3 events nothing, or `NotColoured` is raised so that Lambda tries again. Anything
     else is the JSON of a request, invoked directly, and gets the JSON of its answer.
     """
+    journal.start()
     request_id = safe_id(getattr(context, "aws_request_id", None))
     deadline = _deadline(context)
     if isinstance(event, Mapping):

@@ -30,7 +30,6 @@ def handle(
     and models are used. Whatever is wrong becomes a structured answer. Threads may call at the
     same time; work is done one after the other.
     """
-    journal.start()
     started = time.monotonic()
     content = False
     try:

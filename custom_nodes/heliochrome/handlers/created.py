@@ -53,7 +53,6 @@ def colorize_created(
     whatever lies elsewhere. The result has the same name below the target, with the ending of
     its format added where it has another (a.bmp becomes a.bmp.png).
     """
-    journal.start()
     content = False
     try:
         found = service()

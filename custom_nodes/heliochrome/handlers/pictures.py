@@ -31,7 +31,7 @@ from .settings import HandlerSettings
 _DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
 _SPACE: Final = re.compile(r"\s+", re.ASCII)
 # A third of the time that level 6 takes, for a file that is a tenth longer.
-_PNG: Final = {"compression": 2, "filter": "paeth"}
+_PNG: Final = {"compression": 2, "filter": "up"}
 
 
 @dataclass(frozen=True)
