@@ -19,9 +19,8 @@ import numpy as np
 from ..core.disk import hash_file, human_bytes
 from ..core.errors import BadImage, BadSetting
 from ..core.jobs import Cancel
-from ..core.lab import FloatArray, as_floats
+from ..core.lab import FloatArray
 from ..core.photo import Metadata, Photo, read_photo
-from ..core.photo.encode import flattened
 from ..core.photo.png import wrap
 from . import objects
 from .places import Place, is_address
@@ -72,22 +71,6 @@ def scratch_file() -> Iterator[BinaryIO]:
     """An empty file with a name, gone afterwards."""
     with tempfile.NamedTemporaryFile(prefix="heliochrome-") as file:
         yield file  # type: ignore[misc]  # it is one for all that matters
-
-
-def colours(photo: Photo) -> FloatArray:
-    """(H, W, 3) float32 sRGB in [0, 1]; what is transparent is white."""
-    pixels = photo.pixels
-    if photo.alpha is not None:
-        pixels = flattened(pixels, photo.alpha)
-    return as_floats(pixels)
-
-
-def mask_of(photo: Photo) -> FloatArray:
-    """(H, W) float32 in [0, 1]: white is 1, repaint. What is transparent is kept."""
-    light = cv2.cvtColor(as_floats(photo.pixels), cv2.COLOR_RGB2GRAY)
-    if photo.alpha is not None:
-        light = light * as_floats(photo.alpha)
-    return np.asarray(light, np.float32)
 
 
 def to_png(image: FloatArray, xmp: bytes) -> bytes:

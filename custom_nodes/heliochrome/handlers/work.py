@@ -16,12 +16,13 @@ from ..core.provenance import SOURCE_TYPES, Provenance, to_xmp
 from ..core.recipe import Recipe
 from ..core.treatment import Colorization
 from ..diffusion.engine import Generated
+from ..diffusion.photos import colours, mask_of
 from ..diffusion.record import record
 from ..diffusion.request import GenerationRequest
 from .accepting import ANY_PICTURE, PICTURES
 from .asked import Asked, Task
 from .models import Models
-from .pictures import Received, colours, mask_of, receive, to_png
+from .pictures import Received, receive, to_png
 from .refusals import Refusal
 from .settings import HandlerSettings
 
