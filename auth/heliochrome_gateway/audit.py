@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from aiohttp import web
 from filelock import FileLock
 
 from . import audit_files
@@ -195,9 +194,6 @@ class AuditLog:
             "See `heliochrome-gateway audit verify`. To begin a new record, move the folder to "
             "a safe place."
         )
-
-
-AUDIT: Final = web.AppKey("audit", AuditLog)
 
 
 def _end_of_line(content: bytes, index: int) -> int | None:

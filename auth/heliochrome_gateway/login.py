@@ -17,7 +17,7 @@ from aiohttp import web
 
 from . import credentials
 from .accounts import Accounts
-from .audit import AUDIT, AuditLog
+from .audit import AuditLog
 from .clients import client_address
 from .credentials import Basic, Bearer
 from .errors import LockedOut, Refused, StorageFailed
@@ -28,6 +28,8 @@ from .tokens import PREFIX
 
 _log = logging.getLogger("heliochrome.gateway")
 
+# The record, for whoever has something to add to it.
+AUDIT: Final = web.AppKey("audit", AuditLog)
 _STILL: Final = "heliochrome_still"
 _REALM: Final = "Heliochrome"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 import ssl
 from datetime import datetime, timedelta, timezone
@@ -16,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from .errors import CertificateFailed
-from .settings import GatewaySettings
+from .settings import GatewaySettings, variable
 from .storage import Stamp, private_folder, replace_private, stamp
 
 _log = logging.getLogger("heliochrome.gateway")
@@ -26,6 +27,8 @@ _VALID: Final = timedelta(days=397)
 _RENEWED_BEFORE: Final = timedelta(days=30)
 # A client whose clock is behind is no reason to fail.
 _BACKDATED: Final = timedelta(days=1)
+# Labels of RFC 1123, and the "_" and "*" that are seen in practice.
+_HOST_NAME: Final = re.compile(r"(?=.{1,253}\Z)[a-z0-9_*-]+(\.[a-z0-9_-]+)*", re.IGNORECASE)
 
 
 class Certificates:
@@ -115,11 +118,14 @@ def _general(name: str) -> x509.GeneralName:
     except ValueError:
         pass
     try:
-        return x509.DNSName(name.encode("idna").decode())
-    except UnicodeError as error:
+        ascii_name = name.encode("idna").decode()
+    except UnicodeError:
+        ascii_name = ""
+    if not _HOST_NAME.fullmatch(ascii_name):
         raise CertificateFailed(
-            f"HELIOCHROME_GATEWAY_TLS_NAMES must hold host names or addresses, got {name!r}."
-        ) from error
+            f"{variable('tls_names')} must hold host names or addresses, got {name!r}."
+        )
+    return x509.DNSName(ascii_name)
 
 
 def _is_fresh(path: Path, names: tuple[str, ...]) -> bool:
