@@ -111,7 +111,8 @@ class GenerationRequest:
             if name in _WITHOUT_EFFECT:
                 if isinstance(value, bool) or value not in (None, _WITHOUT_EFFECT[name]):
                     raise BadSetting(
-                        f"{name} may only be {_WITHOUT_EFFECT[name]}, got {_short(value)}: leave it out."
+                        f"{name} may only be {_WITHOUT_EFFECT[name]}, got {_short(value)}: "
+                        "leave it out."
                     )
             elif name not in known:
                 near = difflib.get_close_matches(str(name)[:60], known, 1, cutoff=0)
