@@ -143,6 +143,16 @@ def test_a_mask_says_what_stays(ask: Caller) -> None:
     assert np.abs(kept - original).mean() < np.abs(whole - original).mean()
 
 
+def test_a_picture_of_ours_keeps_what_was_done_to_it_before(ask: Caller, tmp_path: Path) -> None:
+    (made,) = ask(GOOD).document()["images"]
+    (varied,) = ask({**GOOD, "image": made["image"]}).document()["images"]
+    coloured = ask({"image": varied["image"], "size": 256}).document()
+    record = record_of(picture_of(coloured["images"][0]), tmp_path)
+    assert [earlier.kind for earlier in record.earlier] == ["generation", "variation"]
+    assert record.kind == "colorization"
+    assert coloured["provenance"]["digital_source_type"] == record.source_type
+
+
 @pytest.mark.parametrize("ending", [".jpg", ".png", ".tif", ".webp"])
 def test_a_coloured_photograph_keeps_its_format_and_size(
     ask: Caller, ending: str, tmp_path: Path

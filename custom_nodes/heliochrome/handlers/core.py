@@ -76,6 +76,6 @@ def _do(asked: Asked, wanted: str | None, service: Service, cancel: Deadline) ->
         received = receive(asked.image or "", "image", service.settings, cancel)
         with cancel.turn(service.lock):
             return colorize(received, recipe, wanted, service.models, cancel)
-    request = generation_of(asked, wanted, service.settings, cancel)
+    generation = generation_of(asked, wanted, service.settings, cancel)
     with cancel.turn(service.lock):
-        return generate(request, service.models, service.settings, cancel)
+        return generate(generation, service.models, service.settings, cancel)

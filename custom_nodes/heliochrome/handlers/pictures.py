@@ -20,8 +20,9 @@ from ..core.disk import hash_file, human_bytes
 from ..core.errors import BadImage, BadSetting
 from ..core.jobs import Cancel
 from ..core.lab import FloatArray
-from ..core.photo import Metadata, Photo, read_photo
+from ..core.photo import Metadata, Photo, read_photo, result_record
 from ..core.photo.png import wrap
+from ..core.provenance import Provenance
 from . import objects
 from .places import Place, is_address
 from .refusals import Refusal
@@ -35,10 +36,11 @@ _PNG: Final = {"compression": 2, "filter": "up"}
 
 @dataclass(frozen=True)
 class Received:
-    """A picture of the caller's. sha256: of its file, hex."""
+    """A picture of the caller's. sha256: of its file, hex. record: ours, if we made it."""
 
     photo: Photo
     sha256: str
+    record: Provenance | None = None
 
 
 def receive(text: str, name: str, settings: HandlerSettings, cancel: Cancel) -> Received:
@@ -63,7 +65,7 @@ def read(file: BinaryIO, name: str, settings: HandlerSettings) -> Received:
         photo = read_photo(path, max_pixels=settings.max_image_pixels)
     except BadImage as error:
         raise BadImage(str(error).replace(str(path), name)) from error
-    return Received(photo, hash_file(path))
+    return Received(photo, hash_file(path), result_record(path))
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from ..core.albums import SOURCE_SHA256
 from ..core.jobs import Cancel, no_progress
 from ..core.notices import Notice
 from ..core.photo import SUFFIXES, write_photo
-from ..core.provenance import SOURCE_TYPES, Provenance, to_xmp
+from ..core.provenance import Provenance, to_xmp
 from ..core.recipe import Recipe
 from ..core.treatment import Colorization
 from ..diffusion.engine import Generated
@@ -65,7 +65,7 @@ class Made:
             "model": {"name": source.model, "sha256": source.model_sha256},
             "provenance": {
                 "kind": source.kind,
-                "digital_source_type": SOURCE_TYPES[source.kind],
+                "digital_source_type": source.source_type,
                 "parameters": dict(source.parameters),
                 "software": source.software,
                 "when": source.when.isoformat(),
@@ -73,23 +73,31 @@ class Made:
         }
 
 
+@dataclass(frozen=True)
+class Generation:
+    """What the engine is asked, and the picture that it starts from."""
+
+    request: GenerationRequest
+    source: Received | None
+
+
 def generation_of(
     asked: Asked, wanted: str | None, settings: HandlerSettings, cancel: Cancel
-) -> GenerationRequest:
+) -> Generation:
     """The request, checked as far as it can be without a model. Raises BadSetting, BadImage,
     Refusal and what `cancel` raises."""
     if wanted not in (None, ANY_PICTURE, PNG):
         raise Refusal("not_acceptable", f"Generated pictures are {PNG}, not {wanted}.")
     GenerationRequest.from_mapping({**asked.fields, "strength": None})  # before pictures are read
     found = {
-        name: receive(text, name, settings, cancel).photo
+        name: receive(text, name, settings, cancel)
         for name, text in (("image", asked.image), ("mask", asked.mask))
         if text is not None
     }
     request = GenerationRequest.from_mapping(
         asked.fields,
-        image=colours(found["image"]) if "image" in found else None,
-        mask=mask_of(found["mask"]) if "mask" in found else None,
+        image=colours(found["image"].photo) if "image" in found else None,
+        mask=mask_of(found["mask"].photo) if "mask" in found else None,
     )
     if wanted is not None and request.num_images_per_prompt > 1:
         raise Refusal(
@@ -97,23 +105,22 @@ def generation_of(
             f"{wanted} holds one picture: leave num_images_per_prompt out, or accept "
             "application/json.",
         )
-    return request
+    return Generation(request, found.get("image"))
 
 
-def generate(
-    request: GenerationRequest, models: Models, settings: HandlerSettings, cancel: Cancel
-) -> Made:
+def generate(asked: Generation, models: Models, settings: HandlerSettings, cancel: Cancel) -> Made:
     """Raises what `Models.generator` and `Engine.generate` raise."""
     generator = models.generator(cancel)
-    made = generator.engine.generate(request, cancel=cancel)
+    made = generator.engine.generate(asked.request, cancel=cancel)
 
     def recorded(part: Generated) -> Provenance:
-        return record(
+        source = record(
             [part],
             device=generator.engine.device,
             sha256=generator.sha256,
             prompts=settings.record_prompt,
         )
+        return source if asked.source is None else _made_from(asked.source, source)
 
     pictures = []
     for index, seed in enumerate(made.seeds):
@@ -140,8 +147,7 @@ def colorize(
     name = PICTURES.get(wanted or "", photo.format)
     treatment = Colorization(models.colorizer(cancel), recipe)
     treated = treatment.apply(photo.pixels, no_progress, cancel, out=photo.pixels)
-    parameters = {**treated.provenance.parameters, SOURCE_SHA256: received.sha256}
-    source = replace(treated.provenance, parameters=parameters)
+    source = _made_from(received, treated.provenance)
     cancel()
     with TemporaryDirectory(prefix="heliochrome-") as folder:
         path = Path(folder) / f"result{SUFFIXES[name][0]}"
@@ -152,6 +158,12 @@ def colorize(
     notices = (*_told(treated.notices), *_plain(photo.notes), *_plain(losses))
     picture = Picture(file, f"image/{name}", width, height)
     return Made("colorize", (picture,), treated.provenance.parameters, notices, source)
+
+
+def _made_from(source: Received, provenance: Provenance) -> Provenance:
+    """The record with the digest of the caller's picture, and with what was done to that before."""
+    parameters = {**provenance.parameters, SOURCE_SHA256: source.sha256}
+    return replace(provenance, parameters=parameters).after(source.record)
 
 
 def _told(notices: Sequence[Notice]) -> tuple[dict[str, str], ...]:
