@@ -49,6 +49,7 @@ def test_both_ends_of_a_range_are_in_it(field: str, ends: tuple[float, float]) -
         ("strength", -0.1),
         ("strength", 1.1),
         ("strength", float("nan")),
+        ("strength", 10**400),
         ("strength", "1"),
         ("strength", True),
         ("saturation", float("inf")),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -55,8 +54,9 @@ class Settings:
 
 
 def _in_range(name: str, value: float, least: float, most: float) -> None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not good or not least <= value <= most:
+    # NaN is in no range; a whole number too large for a float compares all the same.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not least <= value <= most:
         raise BadSetting(f"{name} must be a number from {least:g} to {most:g}, got {value!r}.")
 
 
