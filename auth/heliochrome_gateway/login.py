@@ -7,6 +7,7 @@ still_welcome(request)        later, for what stays open: a WebSocket
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import math
 from collections.abc import AsyncIterator, Callable
@@ -20,7 +21,7 @@ from .accounts import Accounts
 from .audit import AuditLog
 from .clients import client_address
 from .credentials import Basic, Bearer
-from .errors import LockedOut, Refused, StorageFailed
+from .errors import LockedOut, StorageFailed, TooBusy
 from .identity import Identity
 from .settings import GatewaySettings
 from .sign_in import LOGIN, LOGOUT, SignIn
@@ -91,20 +92,25 @@ async def authenticate(request: web.Request) -> Identity | None:
             return identity
         headers = request.headers.getall("Authorization", [])
         given = credentials.parse(headers[0]) if len(headers) == 1 else None
-        if isinstance(given, Basic):
-            return await _by_password(request, given)
-        if isinstance(given, Bearer):
-            return await _by_bearer(request, given)
-    except Refused as error:
-        kind = web.HTTPTooManyRequests if isinstance(error, LockedOut) else _Unavailable
-        raise kind(text=f"{error}\n", headers=_after(error.retry_after_s)) from error
+        identity = await _by_credentials(request, given) if given else None
+        if given and identity is None:
+            await asyncio.sleep(login.settings.refusal_pause_s)
+        return identity
+    except LockedOut as error:
+        await asyncio.sleep(login.settings.refusal_pause_s)
+        raise web.HTTPTooManyRequests(
+            text=f"{error}\n", headers=_after(error.retry_after_s)
+        ) from error
+    except TooBusy as error:
+        raise web.HTTPServiceUnavailable(
+            text=f"{error}\n", headers=_after(error.retry_after_s)
+        ) from error
     except StorageFailed as error:
         _log.error("%s", error)
-        raise _Unavailable(
+        raise web.HTTPServiceUnavailable(
             text="Nobody can be let in at the moment; the gateway's log says why.\n",
             headers=_after(_REPAIR_S),
         ) from error
-    return None
 
 
 def still_welcome(request: web.Request) -> bool:
@@ -142,7 +148,6 @@ def challenge(request: web.Request) -> web.Response:
     return response
 
 
-_Unavailable: Final = web.HTTPServiceUnavailable
 _NEVER: Final = {"Cache-Control": "no-store"}
 _REPAIR_S: Final = 30.0
 
@@ -157,20 +162,17 @@ def _by_session(request: web.Request, session_id: str) -> Identity | None:
     return accounts.by_session(session_id)
 
 
-async def _by_password(request: web.Request, given: Basic) -> Identity | None:
+async def _by_credentials(request: web.Request, given: Basic | Bearer) -> Identity | None:
+    """Bearer is a token, or the id of a session of a program that signed in with the form."""
     login = request.app[_LOGIN]
-    address = client_address(request, login.settings)
-    user = await login.accounts.by_password(given.name, given.password, address, "basic")
-    if user is None:
-        return None
-    request[_STILL] = lambda: login.accounts.is_current(user)
-    return user.identity
-
-
-async def _by_bearer(request: web.Request, given: Bearer) -> Identity | None:
-    """A token, or the id of a session, for a program that signed in with the form."""
+    accounts, address = login.accounts, client_address(request, login.settings)
+    if isinstance(given, Basic):
+        user = await accounts.by_password(given.name, given.password, address, "basic")
+        if user is None:
+            return None
+        request[_STILL] = lambda: accounts.is_current(user)
+        return user.identity
     if not given.token.startswith(PREFIX):
         return _by_session(request, given.token)
-    login = request.app[_LOGIN]
-    request[_STILL] = lambda: login.accounts.has_token(given.token)
-    return await login.accounts.by_token(given.token, client_address(request, login.settings))
+    request[_STILL] = lambda: accounts.has_token(given.token)
+    return await accounts.by_token(given.token, address)

@@ -34,6 +34,8 @@ class GatewaySettings:
     password_*: the cost of Argon2id, so many checks at once, so many waiting, and for how long
     one that succeeded is not repeated. lockout_*: wrong passwords before delays begin, the first
     delay (each next is twice as long), the longest, and after how long all is forgotten.
+    refusal_pause_s: a wrong password is answered so late, so that who guesses at full speed
+    waits instead of keeping the gateway busy.
     requests_per_s, request_burst, requests_at_once, sockets_at_once: of one user.
     max_upload_bytes, max_image_pixels: of one picture; max_body_bytes: of any other request.
     max_message_bytes: of one WebSocket message. max_graph_nodes: of one workflow;
@@ -68,6 +70,7 @@ class GatewaySettings:
     lockout_first_s: float = 2.0
     lockout_max_s: float = 900.0
     lockout_forget_s: float = 3600.0
+    refusal_pause_s: float = 1.0
     requests_per_s: float = 100.0
     request_burst: int = 1000
     requests_at_once: int = 64
@@ -188,6 +191,7 @@ _RANGES: Final[Mapping[str, tuple[float, float]]] = {
     "lockout_first_s": (0.0, 3600.0),
     "lockout_max_s": (0.0, float(_DAY)),
     "lockout_forget_s": (1.0, 30.0 * _DAY),
+    "refusal_pause_s": (0.0, 10.0),
     "requests_per_s": (0.1, 1_000_000.0),
     "request_burst": (1, 1_000_000),
     "requests_at_once": (1, 10_000),

@@ -58,10 +58,12 @@ class SignIn:
                 name.lower(), form.get("password", ""), address, "page"
             )
             if user is None:
+                await asyncio.sleep(self._settings.refusal_pause_s)
                 return self._again(request, target, "wrong", name, status=403)
             await self._end_session(request)
             session_id = self._accounts.begin_session(user)
         except LockedOut as error:
+            await asyncio.sleep(self._settings.refusal_pause_s)
             return self._again(request, target, "locked", name, 429, error.retry_after_s)
         except TooBusy as error:
             return self._again(request, target, "busy", name, 503, error.retry_after_s)

@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import Final
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 AUTH: Final = Path(__file__).resolve().parents[2] / "auth"
-# Argon2id at its least cost: these tests are not about how slow it is.
+# Argon2id at its least cost, and no pauses: these tests are not about how slow it is.
 CHEAP: Final = {
     "HELIOCHROME_GATEWAY_PASSWORD_MEMORY_KIB": "64",
     "HELIOCHROME_GATEWAY_PASSWORD_PASSES": "1",
+    "HELIOCHROME_GATEWAY_REFUSAL_PAUSE_S": "0",
 }
 PASSWORD: Final = "correct horse battery"
 
@@ -59,9 +61,7 @@ class RunningLogin:
 
 
 @contextmanager
-def running_login(
-    folder: Path, *, users: bool = True, **settings: object
-) -> Iterator[RunningLogin]:
+def running_login(folder: Path, **settings: object) -> Iterator[RunningLogin]:
     """With an admin "ada" and a user "ben", whose password is PASSWORD, unless they are there."""
     environ = environment(folder, **settings)
     if not (folder / "users.json").exists():
@@ -88,12 +88,12 @@ def _app() -> web.Application:
     from heliochrome_gateway.settings import GatewaySettings
 
     @web.middleware
-    async def door(request: web.Request, handler: object) -> web.StreamResponse:
+    async def door(request: web.Request, handler: Handler) -> web.StreamResponse:
         if not login.is_public(request):
             request["identity"] = await login.authenticate(request)
             if request["identity"] is None:
                 return login.challenge(request)
-        return await handler(request)  # type: ignore[operator, no-any-return]
+        return await handler(request)
 
     async def who(request: web.Request) -> web.Response:
         identity = request["identity"]
@@ -108,7 +108,7 @@ def _app() -> web.Application:
         await answer.close(code=4401)
         return answer
 
-    app = web.Application(middlewares=[door])  # type: ignore[list-item]
+    app = web.Application(middlewares=[door])
     login.setup(app, GatewaySettings.from_environ())
     app.router.add_get("/socket", socket)
     app.router.add_route("*", "/{path:.*}", who)

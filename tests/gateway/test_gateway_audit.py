@@ -175,7 +175,7 @@ HANDS: dict[str, tuple[Callable[[Path, list[Path]], object], str]] = {
     "the first file": (lambda _, f: f[0].unlink(), "begins with line"),
     "a middle file": (lambda _, f: f[1].unlink(), "a file was removed"),
     "the last file": (lambda _, f: f[-1].unlink(), "to 60 were removed"),
-    "all files": (lambda _, f: [path.unlink() for path in f], "was removed"),
+    "all files": (lambda _, f: list(map(Path.unlink, f)), "was removed"),
     "the mark": (lambda d, f: (d / "head").unlink(), "mark of its end, was removed"),
     "nonsense as the mark": (lambda d, f: (d / "head").write_text("60 x"), "mark of its end"),
     "all from the start": (_rewritten, "was changed"),

@@ -340,7 +340,7 @@ def test_one_password_sent_many_times_at_once_is_one_check(tmp_path: Path) -> No
 
 
 def test_more_sign_ins_than_memory_is_for_are_told_to_wait(tmp_path: Path) -> None:
-    heavy = {"password_memory_kib": 32_768, "password_passes": 3}
+    heavy: dict[str, object] = {"password_memory_kib": 32_768, "password_passes": 3}
     with running_login(tmp_path, password_workers=1, password_queue=1, lockout_free=100,
                        **heavy) as login:  # fmt: skip
 
@@ -353,6 +353,26 @@ def test_more_sign_ins_than_memory_is_for_are_told_to_wait(tmp_path: Path) -> No
             answers = list(pool.map(ask, range(12)))
         assert (401, None) in answers and (503, "2") in answers
         assert {status for status, _ in answers} == {401, 503}
+
+
+def test_who_guesses_waits_and_nobody_else_does(tmp_path: Path) -> None:
+    with running_login(tmp_path, lockout_free=8, refusal_pause_s=1.5) as login:
+        browser = Browser(login.address)
+        browser.sign_in("ben")
+
+        def guess(number: int) -> float:
+            began = time.monotonic()
+            given = "Bearer heliochrome_x" if number % 2 else basic("ben", f"guess {number}")
+            Browser(login.address).ask("GET", "/who", Authorization=given)
+            return time.monotonic() - began
+
+        with ThreadPoolExecutor(20) as pool:
+            guesses = [pool.submit(guess, number) for number in range(20)]
+            time.sleep(0.5)
+            began = time.monotonic()
+            assert browser.ask("GET", "/who").status == 200
+            assert time.monotonic() - began < 1
+            assert min(done.result() for done in guesses) >= 1.5
 
 
 def test_the_record_tells_who_but_never_a_secret(tmp_path: Path) -> None:

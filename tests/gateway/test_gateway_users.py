@@ -127,9 +127,10 @@ def test_a_damaged_file_lets_nobody_in_and_is_not_written_over(
 ) -> None:
     path = tmp_path / "sub" / "users.json"
     path.write_bytes(content.encode("latin-1"))
-    for act in (lambda: users.find("ada"), lambda: users.add("cy", "user", "h", "d")):
-        with pytest.raises(StorageFailed, match="restored from a copy"):
-            act()
+    with pytest.raises(StorageFailed, match="restored from a copy"):
+        users.find("ada")
+    with pytest.raises(StorageFailed, match="restored from a copy"):
+        users.add("cy", "user", "h", "d")
     assert path.read_bytes() == content.encode("latin-1")
 
 
