@@ -15,6 +15,7 @@ import urllib.request
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +108,12 @@ class RunningHost:
             *("--base-directory", str(self.base), "--extra-model-paths-config", str(paths)),
             *("--database-url", "sqlite:///:memory:"),
         ]
+
+    @cached_property
+    def has_diffusion(self) -> bool:
+        """Whether its Python has what the Stable Diffusion nodes run on."""
+        program = "import openvino_genai, openvino_tokenizers"
+        return subprocess.run([_python(self.folder), "-c", program], check=False).returncode == 0
 
     def _answers(self) -> bool:
         try:

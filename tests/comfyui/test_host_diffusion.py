@@ -34,6 +34,12 @@ SOURCES = {TEXT: "trainedAlgorithmicMedia", PICTURE: COMPOSITE, REPAINT: COMPOSI
 MADE_AT_64 = (64, 64)
 
 
+@pytest.fixture(autouse=True)
+def _runtime(host: RunningHost) -> None:
+    if not host.has_diffusion:
+        pytest.skip(f"{host.folder}'s Python has no openvino-genai and openvino-tokenizers")
+
+
 def graph_of(name: str, picture: str, /, **inputs: Any) -> Graph:
     """A shipped workflow with few steps; inputs: of its Stable Diffusion node."""
     return workflow(name, picture, **{MAKER[name]: {"num_inference_steps": 4, **inputs}})
@@ -327,6 +333,34 @@ def test_a_tear_larger_than_the_model_sees_is_told(host: RunningHost, tmp_path: 
     assert notice["code"] == "diffusion-region-coarse"
     assert notice["text"] in provenance_in(path).notices
     assert Extent.of(pixels_in(path).shape) == Extent(600, 400)
+
+
+def with_lora(name: str, alpha: float) -> Graph:
+    graph = graph_of(TEXT, "", seed=50)
+    graph["1"]["inputs"] |= {"model": "tiny", "lora": name, "lora_alpha": alpha}
+    return graph
+
+
+def test_a_lora_changes_the_picture_and_is_recorded(host: RunningHost) -> None:
+    folder = host.base / "models" / "loras"
+    folder.mkdir(exist_ok=True)
+    file = tiny_diffusion.lora(folder / "style.safetensors", gain=0.3)
+    (folder / "broken.safetensors").write_bytes(b"<html>404</html>")
+    try:
+        (plain,) = saved(host, host.run(with_lora("none", 1.0)), SAVE[TEXT])
+        (strong,) = saved(host, host.run(with_lora(file.name, 1.0)), SAVE[TEXT])
+        (weak,) = saved(host, host.run(with_lora(file.name, 0.25)), SAVE[TEXT])
+        refused = host.run(with_lora("broken.safetensors", 1.0)).failure
+    finally:
+        for path in folder.iterdir():
+            path.unlink()
+    pictures = [pixels_in(path).astype(int) for path in (plain, weak, strong)]
+    near, far = (np.abs(picture - pictures[0]).mean() for picture in pictures[1:])
+    assert 0 < near < far
+    told = provenance_in(weak).parameters
+    assert (told["lora"], told["lora_alpha"]) == ("style.safetensors", 0.25)
+    assert "lora" not in provenance_in(plain).parameters
+    assert refused is not None and "broken.safetensors" in refused
 
 
 def test_the_widgets_are_what_the_engine_takes(host: RunningHost) -> None:

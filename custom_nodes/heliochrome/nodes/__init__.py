@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from comfy_api.latest import ComfyExtension, io
 
+from . import models as ddcolor
 from .before_after import HeliochromeBeforeAfter
 from .colorize import HeliochromeColorize
 from .ddcolorize import DDColorColorize
-from .diffusion import models as diffusion_models
+from .diffusion import models as stable_diffusion
 from .diffusion.image_to_image import HeliochromeImageToImage
 from .diffusion.inpaint import HeliochromeInpaint
 from .diffusion.load import HeliochromeLoadDiffusion
 from .diffusion.text_to_image import HeliochromeTextToImage
+from .folders import register
 from .load import HeliochromeLoadDDColor
-from .models import register_folder
 from .preview import HeliochromeWarmTonePreview
 from .save import HeliochromeSavePhoto
 
@@ -24,8 +25,8 @@ class HeliochromeExtension(ComfyExtension):
     """What the host registers; node ids are permanent, graphs in the wild use them."""
 
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
-        register_folder()
-        diffusion_models.register_folder()
+        for folder in (ddcolor.FOLDER, stable_diffusion.FOLDER):
+            register(folder)
         return [
             DDColorColorize,
             HeliochromeLoadDDColor,

@@ -14,6 +14,7 @@ from ..core.errors import ModelNotFound
 from ..core.loading import weights_state
 from ..core.store import ModelStore
 from ..core.weights_file import SUFFIXES
+from .folders import store_over
 
 FOLDER: Final = "ddcolor"
 
@@ -39,15 +40,8 @@ class ModelChoice:
     precision: str = AUTO
 
 
-def register_folder() -> None:
-    """Make models/ddcolor known to the host, beside folders from extra_model_paths.yaml."""
-    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
-
-
 def store() -> ModelStore:
-    """The store over the user's folders, those of the host, and the cache."""
-    folders = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
-    return ModelStore.from_environ(extra_folders=folders)
+    return store_over(FOLDER)
 
 
 def choices() -> list[str]:

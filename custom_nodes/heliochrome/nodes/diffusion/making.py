@@ -13,6 +13,7 @@ from ...core.jobs import part
 from ...core.notices import Notice
 from ...core.provenance import Parameter, Provenance
 from ...diffusion.engine import Generated
+from ...diffusion.lora import Lora
 from ...diffusion.model import DiffusionModel
 from ...diffusion.record import record
 from ...diffusion.request import MAX_SEED, GenerationRequest
@@ -40,6 +41,7 @@ class Maker:
 
     def __init__(self, choice: DiffusionChoice, node_id: str | None) -> None:
         self._open = engines.open(choice)
+        self._lora = choice.lora
         self._node_id = node_id
         self._live = Live(node_id)
         self._planned = 1
@@ -94,9 +96,14 @@ class Maker:
                 prompts=prompts,
                 notices=self._notices,
             )
-            made = replace(made, parameters={**made.parameters, **(more or {})})
+            parameters = {**made.parameters, **_of_lora(self._lora), **(more or {})}
+            made = replace(made, parameters=parameters)
             provenance = made.after(before)
         return Made(to_image(Pictures(pictures, alpha)), provenance, seed)
+
+
+def _of_lora(lora: Lora | None) -> dict[str, Parameter]:
+    return {} if lora is None else {"lora": lora.path.name, "lora_alpha": lora.alpha}
 
 
 def following(seed: int, number: int) -> int:

@@ -14,6 +14,7 @@ from ...core.errors import ModelNotFound
 from ...core.store import ModelStore
 from ...diffusion.lora import Lora
 from ...diffusion.sources import find_diffusion_models
+from ..folders import store_over
 
 FOLDER: Final = "openvino_diffusion"
 NO_LORA: Final = "none"
@@ -33,15 +34,8 @@ class DiffusionChoice:
     lora: Lora | None = None
 
 
-def register_folder() -> None:
-    """Make models/openvino_diffusion known to the host, beside extra_model_paths.yaml's."""
-    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
-
-
 def store() -> ModelStore:
-    """The store over the user's folders, those of the host, and the cache."""
-    folders = [Path(folder) for folder in folder_paths.get_folder_paths(FOLDER)]
-    return ModelStore.from_environ(extra_folders=folders)
+    return store_over(FOLDER)
 
 
 def choices() -> list[str]:
