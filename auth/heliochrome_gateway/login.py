@@ -96,18 +96,13 @@ async def authenticate(request: web.Request) -> Identity | None:
         if given and identity is None:
             await asyncio.sleep(login.settings.refusal_pause_s)
         return identity
-    except LockedOut as error:
+    except (LockedOut, TooBusy) as error:
         await asyncio.sleep(login.settings.refusal_pause_s)
-        raise web.HTTPTooManyRequests(
-            text=f"{error}\n", headers=_after(error.retry_after_s)
-        ) from error
-    except TooBusy as error:
-        raise web.HTTPServiceUnavailable(
-            text=f"{error}\n", headers=_after(error.retry_after_s)
-        ) from error
+        kind = web.HTTPTooManyRequests if isinstance(error, LockedOut) else _Unavailable
+        raise kind(text=f"{error}\n", headers=_after(error.retry_after_s)) from error
     except StorageFailed as error:
         _log.error("%s", error)
-        raise web.HTTPServiceUnavailable(
+        raise _Unavailable(
             text="Nobody can be let in at the moment; the gateway's log says why.\n",
             headers=_after(_REPAIR_S),
         ) from error
@@ -148,6 +143,7 @@ def challenge(request: web.Request) -> web.Response:
     return response
 
 
+_Unavailable: Final = web.HTTPServiceUnavailable
 _NEVER: Final = {"Cache-Control": "no-store"}
 _REPAIR_S: Final = 30.0
 

@@ -66,6 +66,7 @@ class SignIn:
             await asyncio.sleep(self._settings.refusal_pause_s)
             return self._again(request, target, "locked", name, 429, error.retry_after_s)
         except TooBusy as error:
+            await asyncio.sleep(self._settings.refusal_pause_s)
             return self._again(request, target, "busy", name, 503, error.retry_after_s)
         except StorageFailed as error:
             _log.error("%s", error)
