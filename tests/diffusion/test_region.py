@@ -167,6 +167,14 @@ def test_damage_is_replaced_by_its_surroundings_before_the_model_starts():
     assert np.abs(done.image - photo[0, 0]).max() < 4 / 255
 
 
+def test_damage_never_shows_through_at_the_edge():
+    photo, mask = np.full((200, 300, 3), 0.25, np.float32), mask_of(300, 200, (60, 50, 160, 150))
+    mask[10:14, 10:290] = 1
+    photo[mask > 0] = 1.0
+    done = repaired(photo, mask, repaint=lambda image, *_: np.full_like(image, 0.5), feather=12)
+    assert done.image.max() < 0.51
+
+
 @pytest.mark.parametrize("feather", [0, 4, 12])
 def test_the_edge_is_feathered_inwards_and_the_middle_is_new(feather):
     photo, mask = np.zeros((200, 200, 3), np.float32), mask_of(200, 200, (50, 50, 150, 150))

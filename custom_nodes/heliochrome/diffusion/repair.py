@@ -52,8 +52,9 @@ class Repaired:
 class Blending:
     """How a repaired part sits in the photograph. Validated: BadSetting.
 
-    context: see `region.find_regions`. feather: pixels, within the mask, over which the new
-    passes into the old; less where the mask is so narrow that nothing new would be left.
+    context: see `region.find_regions`. feather: pixels, within the mask, over which what
+    surrounds it passes into what is painted; less where the mask is so narrow that nothing of that
+    would be left.
     """
 
     context: float = CONTEXT
@@ -107,12 +108,13 @@ def repair(
         torn = mask > 0
         for index, region in enumerate(regions):
             cancel()
-            painted = _repainted(region.cut(image), region.cut(torn), region, repaint, index)
+            guess, painted = _repainted(region.cut(image), region.cut(torn), region, repaint, index)
             # Of the whole tear, since where a region ends within it is no edge.
-            alpha = _alpha(region.cut(mask) > 0, blending.feather) * region.cut(mask)
+            alpha = _alpha(region.cut(mask) > 0, blending.feather)[..., None]
+            new = guess + alpha * (painted - guess)
             there, here = region.overlap(Extent.of(image.shape))
             old, own = image[there], region.own[here]
-            mixed = old + alpha[here][..., None] * (painted[here] - old)
+            mixed = old + mask[there][..., None] * (new[here] - old)
             old[own] = mixed[own]
             torn[there] &= ~own
     return Repaired(image, regions, _notices(regions))
@@ -120,21 +122,24 @@ def repair(
 
 def _repainted(
     picture: FloatArray, torn: BoolArray, region: Region, repaint: Repaint, index: int
-) -> FloatArray:
-    """The region's part of the photograph (h, w, 3), as the model would have it."""
+) -> tuple[FloatArray, FloatArray]:
+    """The region's part of the photograph (h, w, 3): as guessed from the surroundings of what is
+    torn, and as the model would have it."""
     where = resized(torn.astype(np.float32), region.seen) > 0
     small = resized(picture, region.seen)
     spread = np.ones((2 * _SPREAD + 1, 2 * _SPREAD + 1), np.uint8)
     mask = cv2.dilate(where.astype(np.float32), spread)
-    painted = repaint(_filled(small, where), mask, index)
+    guess = _filled(small, where)
+    painted = repaint(guess, mask, index)
     whole = small[~where]
     if whole.size and np.ptp(whole, axis=-1).max() <= _NEUTRAL:
         painted = np.repeat(grey(lightness(painted))[..., None], 3, axis=-1)
-    return resized(painted, region.extent)
+    return resized(guess, region.extent), resized(painted, region.extent)
 
 
 def _filled(picture: FloatArray, torn: BoolArray) -> FloatArray:
-    """Damage replaced by what surrounds it: below full strength the model starts from it."""
+    """Damage replaced by what surrounds it. The model starts from it below full strength, and
+    its picture passes into it at the edge, so that the damage never shows through."""
     if torn.all():
         return picture
     levels = np.rint(picture * 255).astype(np.uint8)

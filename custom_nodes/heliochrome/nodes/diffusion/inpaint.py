@@ -86,7 +86,8 @@ class HeliochromeInpaint(io.ComfyNode):
                     default=FEATHER,
                     min=0,
                     max=MAX_FEATHER,
-                    tooltip="Pixels over which the new passes into the old, within the mask.",
+                    tooltip="Pixels, within the mask, over which the surroundings pass into what "
+                    "is painted.",
                 ),
                 record_prompt_input(),
                 earlier_input(),
