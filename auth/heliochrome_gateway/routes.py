@@ -16,7 +16,7 @@ COMFYUI: Final = "/comfyui"
 Handling = Literal[
     "pass", "prompt", "socket", "upload", "mask", "view", "history", "queue", "jobs", "job",
     "interrupt", "cancel", "cancel_many", "forget", "dequeue", "object_info", "system_stats",
-    "userdata", "userdata_list",
+    "userdata", "userdata_list", "userdata_move",
 ]  # fmt: skip
 
 _ALL: Final = frozenset(ROLES)
@@ -98,6 +98,7 @@ RULES: Final = (
     _rule("POST", "/jobs/{job}/cancel", _WORKING, "cancel"),
     _rule("POST", "/queue", _WORKING, "dequeue"),
     _rule("POST", "/history", _WORKING, "forget"),
+    _rule("POST", "/userdata/{file*}/move/{to*}", _WORKING, "userdata_move"),
     _rule("POST DELETE", "/userdata/{file*}", _WORKING, "userdata"),
     # One file for everybody, until the host knows users.
     _rule("POST", "/settings", _ADMIN),

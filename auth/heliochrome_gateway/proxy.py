@@ -1,0 +1,217 @@
+"""HTTP to the host and back: streamed both ways, never held whole, ended with whoever asked."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import aiohttp
+from aiohttp import web
+from yarl import URL
+
+from .headers import from_host
+from .refusals import Denied
+from .targets import encoded
+
+_CONNECT_S: Final = 5.0
+# The host says nothing for so long: it hangs. (It answers at once and works in a queue.)
+_SILENCE_S: Final = 300.0
+# A browser sends nothing of a body for so long: slow-loris, or a network that is gone.
+_STALLED_S: Final = 30.0
+# Shorter than what hosts keep a connection, so that none is used as it is being closed.
+_KEEP_S: Final = 15.0
+_SMALL: Final = 64 * 1024
+_LARGEST_JSON: Final = 64 * 1024 * 1024
+_NO_BODY: Final = frozenset({204, 304})
+_HANDSHAKE: Final = frozenset({"connection", "upgrade", "content-length"})
+
+Headers = Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the host said, whole. data: the JSON, None where it is not JSON."""
+
+    status: int
+    data: Any
+    body: bytes
+    headers: Headers
+
+
+def new_session() -> aiohttp.ClientSession:
+    """Of the gateway with its hosts. It adds nothing of its own and unpacks nothing."""
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEP_S),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding", "Content-Type"),
+        timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_SILENCE_S),
+        max_line_size=16 * 1024,
+        max_field_size=16 * 1024,
+    )
+
+
+class Host:
+    """ComfyUI or the studio. name: for messages. origin: as in the settings."""
+
+    def __init__(self, name: str, origin: str, session: aiohttp.ClientSession) -> None:
+        self._name, self._origin, self._session = name, origin, session
+
+    def url(self, path: str, query: str = "") -> URL:
+        """path: decoded; query: encoded."""
+        mark = "?" if query else ""
+        return URL(f"{self._origin}{encoded(path)}{mark}{query}", encoded=True)
+
+    async def pass_on(
+        self, request: web.Request, path: str, query: str, headers: Headers, most: int
+    ) -> web.StreamResponse:
+        """Let a request through, and its answer back. most: bytes of the body. Raises Denied."""
+        body = await_body(request, most)
+        async with self.asking(request.method, path, query, headers, body) as answer:
+            return await self.bring_back(request, answer)
+
+    async def bring_back(
+        self, request: web.Request, answer: aiohttp.ClientResponse
+    ) -> web.StreamResponse:
+        kept, length = from_host(answer.headers), answer.content_length
+        empty = request.method == "HEAD" or answer.status in _NO_BODY
+        if not empty and length is not None and length <= _SMALL:
+            # In one packet with its head.
+            body = await answer.read()
+            return web.Response(body=body, status=answer.status, headers=kept)
+        response = web.StreamResponse(status=answer.status, headers=kept)
+        await response.prepare(request)
+        try:
+            if not empty:
+                async for chunk in answer.content.iter_any():
+                    await response.write(chunk)
+        except (aiohttp.ClientError, asyncio.TimeoutError):
+            # Its head is out already: only a broken connection says that the rest is missing.
+            if request.transport is not None:
+                request.transport.abort()
+            return response
+        await response.write_eof()
+        return response
+
+    async def read(
+        self,
+        method: str,
+        path: str,
+        query: str,
+        headers: Headers,
+        *,
+        body: Any = None,
+        most: int = _LARGEST_JSON,
+    ) -> Answer:
+        """Ask and take the whole answer. body: bytes, or what aiohttp makes a body of."""
+        plain = {**headers, "Accept-Encoding": "identity"}
+        async with self.asking(method, path, query, plain, body) as answer:
+            content = b""
+            async for chunk in answer.content.iter_any():
+                content += chunk
+                if len(content) > most:
+                    raise self._down("its answer is too long")
+            return Answer(answer.status, _json(content), content, from_host(answer.headers))
+
+    @asynccontextmanager
+    async def asking(
+        self, method: str, path: str, query: str, headers: Headers, body: Any
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """Raises Denied (502, 504) where the host does not answer."""
+        try:
+            asked = self._session.request(
+                method, self.url(path, query), headers=headers, data=body, allow_redirects=False
+            )
+            async with asked as answer:
+                yield answer
+        except asyncio.TimeoutError as error:
+            raise self._down("it does not answer in time", 504) from error
+        except aiohttp.ClientError as error:
+            if isinstance(error.__cause__, Denied):
+                raise error.__cause__ from None
+            raise self._down("it does not answer") from error
+
+    @asynccontextmanager
+    async def socket(
+        self, path: str, query: str, headers: Headers, most: int, ping_s: float
+    ) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        """most: bytes of a message. Raises Denied (502) where there is none to be had."""
+        # The handshake's own headers are between us and the host.
+        kept = {name: value for name, value in headers.items() if name.lower() not in _HANDSHAKE}
+        try:
+            socket = await self._session.ws_connect(
+                self.url(path, query), headers=kept, max_msg_size=most, heartbeat=ping_s, compress=0
+            )
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            raise self._down("it opens no WebSocket") from error
+        async with socket:
+            yield socket
+
+    def _down(self, why: str, status: int = 502) -> Denied:
+        return Denied(
+            status,
+            "host",
+            f"{self._name} cannot be reached: {why}. Try again in a minute; if it lasts, tell "
+            "whoever looks after this machine.",
+            f"无法连接 {self._name}。请稍后重试；如仍无法使用，请联系管理员。",
+            recorded=False,
+        )
+
+
+def await_body(request: web.Request, most: int) -> AsyncIterator[bytes] | None:
+    """The body, piece by piece as it comes; None where there is none. Raises Denied (413, 408)."""
+    if not request.body_exists:
+        return None
+    if (request.content_length or 0) > most:
+        raise _too_large(most)
+    return _pieces(request, most)
+
+
+async def read_body(request: web.Request, most: int) -> bytes:
+    """The whole body, for what must be understood before it goes on."""
+    pieces = await_body(request, most)
+    return b"".join([piece async for piece in pieces]) if pieces else b""
+
+
+async def _pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
+    size = 0
+    while True:
+        try:
+            piece = await asyncio.wait_for(request.content.readany(), _STALLED_S)
+        except asyncio.TimeoutError as error:
+            raise _stalled() from error
+        if not piece:
+            return
+        size += len(piece)
+        if size > most:
+            raise _too_large(most)
+        yield piece
+
+
+def _too_large(most: int) -> Denied:
+    return Denied(
+        413,
+        "size",
+        f"This is larger than the {most / 1e6:g} MB that are taken. Send a smaller file.",
+        f"内容超过 {most / 1e6:g} MB 的上限。请发送较小的文件。",
+    )
+
+
+def _stalled() -> Denied:
+    return Denied(
+        408,
+        "stalled",
+        f"Nothing came for {_STALLED_S:g} s. Try again on a better connection.",
+        f"{_STALLED_S:g} 秒内没有收到数据。请在网络良好时重试。",
+    )
+
+
+def _json(content: bytes) -> Any:
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,190 @@
+"""Uploads: a form with one picture, that is one, into the user's own folder.
+
+Nothing reaches the host before the whole picture has been decoded: a file is not a picture
+because its name or its first bytes say so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import tempfile
+from dataclasses import dataclass
+from typing import IO, Any, Final
+
+import aiohttp
+from aiohttp import BodyPartReader, web
+
+from . import owned_files
+from .identity import Identity
+from .ownership import Owners
+from .pictures import Pictures, Seen
+from .refusals import Denied
+from .targets import is_plain_name
+
+_FIELDS: Final = frozenset({"type", "subfolder", "overwrite", "original_ref"})
+_LONGEST_FIELD: Final = 4096
+_LONGEST_STEM: Final = 100
+_STALLED_S: Final = 30.0
+_PIECE: Final = 256 * 1024
+# A form around one picture.
+_AROUND: Final = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A checked upload; sha256 and size (bytes) are the file's. form: for the host."""
+
+    name: str
+    subfolder: str
+    sha256: str
+    size: int
+    seen: Seen
+    form: aiohttp.FormData
+
+
+class Uploads:
+    """most_bytes: of a picture. At most as many are received as the users' slots allow."""
+
+    def __init__(self, most_bytes: int, pictures: Pictures, owners: Owners) -> None:
+        self._most, self._pictures, self._owners = most_bytes, pictures, owners
+
+    async def receive(
+        self, request: web.Request, identity: Identity, file: IO[bytes], *, mask: bool
+    ) -> Upload:
+        """Read the form, with the picture into `file`, and check all of it. Raises Denied."""
+        if request.content_type != "multipart/form-data":
+            raise _wrong("it must be a form (multipart/form-data) with a picture as `image`")
+        if (request.content_length or 0) > self._most + _AROUND:
+            raise _too_large(self._most)
+        try:
+            fields, name = await self._read(request, file)
+        except (ValueError, AssertionError, UnicodeDecodeError, aiohttp.ClientError) as error:
+            raise _wrong("the form is damaged") from error
+        if name is None:
+            raise _wrong("the picture must be in the field `image`, with a file name")
+        if fields.get("type", "input") != "input":
+            raise _wrong("`type` must be `input`")
+        subfolder = owned_files.below(identity, fields.get("subfolder", "").strip("/"))
+        size, digest = await asyncio.to_thread(_measure, file)
+        seen = await self._pictures.look(file)
+        form = aiohttp.FormData()
+        for field, value in (("type", "input"), ("subfolder", subfolder)):
+            form.add_field(field, value)
+        if fields.get("overwrite") in ("1", "true"):
+            form.add_field("overwrite", "true")
+        if mask:
+            form.add_field("original_ref", self._original(identity, fields.get("original_ref")))
+        name = _file_name(name, seen)
+        # Closing `file` is for whoever opened it: aiohttp closes what it has sent.
+        form.add_field("image", file, filename=name, content_type=f"image/{seen.format.lower()}")
+        return Upload(name, subfolder, digest, size, seen, form)
+
+    async def _read(
+        self, request: web.Request, file: IO[bytes]
+    ) -> tuple[dict[str, str], str | None]:
+        fields: dict[str, str] = {}
+        name: str | None = None
+        form = await request.multipart()
+        while (part := await _in_time(form.next())) is not None:
+            if not isinstance(part, BodyPartReader) or "Content-Encoding" in part.headers:
+                raise _wrong("a form within the form, or a packed one")
+            if part.name == "image" and part.filename and name is None:
+                name = part.filename
+                await self._read_file(part, file)
+            elif part.name in _FIELDS and part.name not in fields and part.filename is None:
+                fields[part.name] = await _read_field(part)
+            else:
+                raise _wrong(f"there is a second or an unknown field, {str(part.name)[:40]!r}")
+        return fields, name
+
+    async def _read_file(self, part: BodyPartReader, file: IO[bytes]) -> None:
+        size = 0
+        while piece := await _in_time(part.read_chunk(_PIECE)):
+            size += len(piece)
+            if size > self._most:
+                raise _too_large(self._most)
+            await asyncio.to_thread(file.write, piece)
+
+    def _original(self, identity: Identity, given: str | None) -> str:
+        """Whose picture the mask is for: only one of the user's."""
+        try:
+            found: Any = json.loads(given or "")
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or not isinstance(found.get("filename"), str):
+            raise _wrong("`original_ref` must name the picture that the mask is for")
+        file = owned_files.find(
+            identity,
+            self._owners,
+            found["filename"],
+            str(found.get("subfolder", "")),
+            str(found.get("type", "output")),
+        )
+        return json.dumps({"filename": file.name, "subfolder": file.subfolder, "type": file.place})
+
+
+def new_file() -> IO[bytes]:
+    """Where an upload is kept while it is looked at; gone when closed."""
+    return tempfile.TemporaryFile(prefix="heliochrome-upload-")
+
+
+async def _read_field(part: BodyPartReader) -> str:
+    content = b""
+    while piece := await _in_time(part.read_chunk(_LONGEST_FIELD)):
+        content += piece
+        if len(content) > _LONGEST_FIELD:
+            raise _wrong(f"a field is longer than {_LONGEST_FIELD} bytes")
+    return content.decode("utf-8")
+
+
+async def _in_time(step: Any) -> Any:
+    try:
+        return await asyncio.wait_for(step, _STALLED_S)
+    except asyncio.TimeoutError as error:
+        raise Denied(
+            408,
+            "stalled",
+            f"Nothing came for {_STALLED_S:g} s. Try again on a better connection.",
+            f"{_STALLED_S:g} 秒内没有收到数据。请在网络良好时重试。",
+        ) from error
+
+
+def _measure(file: IO[bytes]) -> tuple[int, str]:
+    size, digest = 0, hashlib.sha256()
+    file.seek(0)
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+        size += len(piece)
+    return size, digest.hexdigest()
+
+
+def _file_name(given: str, seen: Seen) -> str:
+    """A name of the user's choice, made harmless, with the ending that the content has."""
+    name = re.split(r"[/\\]", given)[-1]
+    stem, dot, ending = name.rpartition(".")
+    if not dot or f".{ending.lower()}" not in seen.endings:
+        stem, ending = name, seen.endings[0].removeprefix(".")
+    stem = re.sub(r"[^\w()+,=@ -]", "_", stem)[:_LONGEST_STEM].strip(" ._") or "photo"
+    name = f"{stem}.{ending}"
+    return name if is_plain_name(name) else f"photo.{ending}"
+
+
+def _too_large(most: int) -> Denied:
+    return Denied(
+        413,
+        "size",
+        f"The picture is larger than the {most / 1e6:g} MB that are taken. Send a smaller one.",
+        f"图片超过 {most / 1e6:g} MB 的上限。请发送较小的图片。",
+    )
+
+
+def _wrong(why: str) -> Denied:
+    return Denied(
+        400,
+        "upload",
+        f"The upload cannot be used: {why}. Choose the picture again.",
+        f"上传无法使用：{why}。请重新选择图片。",
+    )
