@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 from fc_server import SECRET, Instance, oss_event, running
 from handler_calls import GOOD, Caller, picture_of, pixels_of, sample
-from object_storage import ObjectStorage
 
 from heliochrome.handlers.alibaba_fc import PAYLOAD
+from object_storage import ObjectStorage
 
 
 @pytest.fixture(scope="module")
