@@ -82,6 +82,7 @@ class Accounts:
         sends at every request is not checked again for a while, from the same address. Where
         that is shared with somebody who guesses, a program should show a token instead.
         """
+        name = name.strip().lower()  # phones begin a field with a capital
         user = self._users.find(name)
         if len(password) > MAX_PASSWORD:
             password = ""  # nobody has it, and hashing megabytes would be work for nothing

@@ -53,6 +53,7 @@ def setup(app: web.Application, settings: GatewaySettings) -> None:
     login.routes = frozenset(
         app.router.add_routes(
             [
+                web.head(LOGIN, login.pages.show),
                 web.get(LOGIN, login.pages.show, allow_head=False),
                 web.post(LOGIN, login.pages.sign_in),
                 web.post(LOGOUT, login.pages.sign_out),
@@ -62,10 +63,12 @@ def setup(app: web.Application, settings: GatewaySettings) -> None:
 
     async def recorded(app: web.Application) -> AsyncIterator[None]:
         await audit.write("start")
-        yield
-        login.accounts.close()
-        await audit.write("stop")
-        audit.close()
+        try:
+            yield
+            await audit.write("stop")
+        finally:
+            login.accounts.close()
+            audit.close()
 
     app.cleanup_ctx.append(recorded)
 

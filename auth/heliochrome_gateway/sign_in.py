@@ -45,7 +45,7 @@ class SignIn:
         form = await _read_form(request)
         if form is None:
             return self._again(request, "/", "unreadable", status=400)
-        target, name = local_path(form.get("next", "")), form.get("name", "").strip()
+        target, name = local_path(form.get("next", "")), form.get("name", "")
         sent, kept = form.get("form", ""), request.cookies.get(self._form_cookie, "")
         # Another site can send this form but can neither read nor set the cookie.
         if not _FORM_TOKEN.fullmatch(kept) or not secrets.compare_digest(
@@ -54,9 +54,7 @@ class SignIn:
             return self._again(request, target, "stale", name, status=400)
         address = client_address(request, self._settings)
         try:
-            user = await self._accounts.by_password(
-                name.lower(), form.get("password", ""), address, "page"
-            )
+            user = await self._accounts.by_password(name, form.get("password", ""), address, "page")
             if user is None:
                 await asyncio.sleep(self._settings.refusal_pause_s)
                 return self._again(request, target, "wrong", name, status=403)
@@ -73,7 +71,6 @@ class SignIn:
             return self._again(request, target, "broken", name, status=503)
         response = web.HTTPSeeOther(target, headers={"Cache-Control": "no-store"})
         self._set(response, self.session_cookie, session_id)
-        self._forget(response, self._form_cookie)
         return response
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
@@ -81,7 +78,13 @@ class SignIn:
         # Photographs seen in this session do not stay in the browser's cache.
         headers = {"Cache-Control": "no-store", "Clear-Site-Data": '"cache"'}
         response = web.HTTPSeeOther(LOGIN, headers=headers)
-        self._forget(response, self.session_cookie)
+        response.del_cookie(
+            self.session_cookie,
+            path="/",
+            httponly=True,
+            secure=self._settings.secure,
+            samesite="Strict",
+        )
         return response
 
     async def _end_session(self, request: web.Request) -> None:
@@ -118,10 +121,6 @@ class SignIn:
         """Without an age: it ends with the browser, or sooner on the server."""
         secure = self._settings.secure
         response.set_cookie(name, value, path="/", httponly=True, secure=secure, samesite="Strict")
-
-    def _forget(self, response: web.StreamResponse, name: str) -> None:
-        secure = self._settings.secure
-        response.del_cookie(name, path="/", httponly=True, secure=secure, samesite="Strict")
 
 
 def local_path(text: str) -> str:
