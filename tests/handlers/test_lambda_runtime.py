@@ -23,6 +23,7 @@ from lambda_runtime import (
     running,
     url_event,
 )
+
 from object_storage import ObjectStorage
 
 pytest.importorskip("awslambdaric", reason="Lambda's runtime client: pip install awslambdaric")
@@ -97,6 +98,8 @@ def test_the_picture_itself_is_answered(function: LambdaFunction, tmp_path: Path
         (url_event({"image": "AAAA"}), 422),
         ({**url_event(GOOD), "body": "!", "isBase64Encoded": True}, 400),
         ({**url_event(GOOD), "body": None}, 400),
+        ({**url_event(GOOD), "body": "\ud83d"}, 400),
+        ({**url_event(GOOD), "body": "\ud83d", "isBase64Encoded": True}, 400),
         ({**url_event(GOOD), "headers": None, "body": "{}"}, 400),
     ],
 )

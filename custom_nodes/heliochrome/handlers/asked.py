@@ -12,7 +12,7 @@ from ..core.errors import BadSetting
 from ..core.presets import DEFAULT_PRESET
 from ..core.recipe import Recipe
 from ..core.settings import Settings
-from ..diffusion.request import MODES
+from ..diffusion.request import MODES, GenerationRequest
 from .refusals import Refusal
 from .request import HandlerRequest
 
@@ -20,6 +20,7 @@ COLORIZE: Final = "colorize"
 TASKS: Final = (*MODES, COLORIZE)
 Task = Literal["text-to-image", "image-to-image", "inpaint", "colorize"]
 
+_FIELDS: Final = {f.name for kind in (GenerationRequest, Settings) for f in fields(kind)}
 _OWN: Final = ("task", "image", "mask")
 _ALIKE: Final = 0.75
 # There is no reference picture here, so nothing to take an amount of.
@@ -115,7 +116,7 @@ def _picture(values: dict[str, Any], name: str) -> str | None:
 
 def _require_known(values: Mapping[str, Any]) -> None:
     """The fields of each task are checked by who takes them, but these they do not know of."""
-    for name in values:
+    for name in values.keys() - _FIELDS:
         near = difflib.get_close_matches(name, _OWN, 1, cutoff=_ALIKE)
         if near:
             raise BadSetting(f"there is no field {_short(name)}: did you mean {near[0]}?")

@@ -31,7 +31,8 @@ def answer(event: Mapping[str, Any], request_id: str, deadline: float | None) ->
 
 def _request(event: Mapping[str, Any], request_id: str) -> HandlerRequest:
     headers = {str(name).lower(): str(text) for name, text in (event.get("headers") or {}).items()}
-    body = (event.get("body") or "").encode()
+    # Half a character, which JSON can hold, is no UTF-8: the core says so.
+    body = str(event.get("body") or "").encode(errors="surrogatepass")
     if event.get("isBase64Encoded"):
         try:
             body = base64.b64decode(body, validate=True)
