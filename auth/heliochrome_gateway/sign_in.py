@@ -74,10 +74,13 @@ class SignIn:
         return response
 
     async def sign_out(self, request: web.Request) -> web.StreamResponse:
+        response = web.HTTPSeeOther(LOGIN, headers={"Cache-Control": "no-store"})
+        if self.session_cookie not in request.cookies:
+            # Another site's form comes without the cookie, and must not take it away either.
+            return response
         await self._end_session(request)
         # Photographs seen in this session do not stay in the browser's cache.
-        headers = {"Cache-Control": "no-store", "Clear-Site-Data": '"cache"'}
-        response = web.HTTPSeeOther(LOGIN, headers=headers)
+        response.headers["Clear-Site-Data"] = '"cache"'
         response.del_cookie(
             self.session_cookie,
             path="/",
