@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 from handler_calls import Caller
-from object_storage import ObjectStorage, running_storage
 
 import micro
 import tiny_diffusion
@@ -14,6 +13,7 @@ from heliochrome.core.loading import open_model
 from heliochrome.core.store import ModelStore
 from heliochrome.handlers import HandlerSettings
 from heliochrome.handlers.service import Service
+from object_storage import ObjectStorage, running_storage
 
 # The table of bad requests is shared with the engine's tests.
 sys.path.insert(0, str(Path(__file__).parents[1] / "diffusion"))
@@ -60,7 +60,7 @@ def service(environ: dict[str, str]) -> Iterator[Service]:
             patch.setenv(name, value)
         made = Service(HandlerSettings.from_environ())
         yield made
-        made.models.close()
+        made.close()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,8 +37,8 @@ class Caller:
         return handle(request, deadline=deadline, service=lambda: self.service)
 
     def with_settings(self, **changes: Any) -> Caller:
-        other = Service(replace(self.service.settings, **changes))
-        other.models, other.lock = self.service.models, self.service.lock
+        other = copy(self.service)
+        other.settings = replace(self.service.settings, **changes)
         return Caller(other)
 
 

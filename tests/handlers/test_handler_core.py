@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,10 @@ from handler_calls import (
     sample,
 )
 
+from heliochrome.core.jobs import Cancel
 from heliochrome.core.photo import read_photo
 from heliochrome.handlers.journal import JsonLines
+from heliochrome.handlers.models import Generator, Models
 from heliochrome.handlers.service import Service
 
 PRIVATE = "a secret"
@@ -242,6 +245,29 @@ def test_whoever_waits_for_another_request_waits_no_longer_than_there_is_time(
 
 def test_a_deadline_that_has_passed_starts_nothing(ask: Caller) -> None:
     assert ask(GOOD, deadline=time.monotonic() + 1).code == "deadline_exceeded"
+
+
+def test_what_cannot_be_interrupted_is_answered_in_time_and_not_done_twice(
+    service: Service,
+) -> None:
+    """A model that takes long to open: the next request finds it open."""
+
+    class Slow(Models):
+        opened = 0
+
+        def generator(self, cancel: Cancel) -> Generator:
+            if not self.opened:
+                time.sleep(1)
+                self.opened += 1
+            return service.models.generator(cancel)
+
+    slow = Service(replace(service.settings, deadline_margin_s=0.1))
+    slow.models = models = Slow(slow.settings)
+    started = time.monotonic()
+    assert Caller(slow)(GOOD, deadline=started + 0.4).code == "deadline_exceeded"
+    assert time.monotonic() - started < 0.4
+    assert Caller(slow)(GOOD, deadline=time.monotonic() + 30).status == 200
+    assert models.opened == 1
 
 
 def test_requests_at_the_same_time_get_what_they_would_get_alone(ask: Caller) -> None:

@@ -20,12 +20,12 @@ from handler_calls import (
     record_of,
     sample,
 )
-from object_storage import ObjectStorage
 
 from heliochrome.core.photo import read_photo
 from heliochrome.handlers.created import Coloured, colorize_created
 from heliochrome.handlers.places import Place
 from heliochrome.handlers.service import Service
+from object_storage import ObjectStorage
 
 pytestmark = pytest.mark.usefixtures("credentials")
 
@@ -252,4 +252,4 @@ def test_a_model_may_lie_in_a_bucket(
     address = f"s3://{bucket}/models/tiny"
     there = Service(replace(service.settings, diffusion_model=address, cache=tmp_path / "cache"))
     assert pixels_in(Caller(there)(GOOD)) == pixels_in(Caller(service)(GOOD))
-    there.models.close()
+    there.close()

@@ -70,12 +70,11 @@ def _answer(request: HandlerRequest, deadline: float | None, service: Service) -
 
 
 def _do(asked: Asked, wanted: str | None, service: Service, cancel: Deadline) -> Made:
-    """What can be refused is refused before the lock, so that nobody waits for it."""
+    """What can be refused is refused before it is this request's turn: nobody waits for it."""
+    settings, models = service.settings, service.models
     if asked.task == COLORIZE:
         recipe = recipe_of(asked.fields)
-        received = receive(asked.image or "", "image", service.settings, cancel)
-        with cancel.turn(service.lock):
-            return colorize(received, recipe, wanted, service.models, cancel)
-    generation = generation_of(asked, wanted, service.settings, cancel)
-    with cancel.turn(service.lock):
-        return generate(generation, service.models, service.settings, cancel)
+        received = receive(asked.image or "", "image", settings, cancel)
+        return service.run(lambda stop: colorize(received, recipe, wanted, models, stop), cancel)
+    generation = generation_of(asked, wanted, settings, cancel)
+    return service.run(lambda stop: generate(generation, models, settings, stop), cancel)

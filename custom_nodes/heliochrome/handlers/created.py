@@ -98,8 +98,7 @@ def _colorize(source: Place, service: Service, deadline: float | None) -> Colour
     before = objects.look(target)
     if before is not None and _is_done(before, notes, target):
         return Coloured(str(source), str(target), "skipped", "It has been coloured before.")
-    with cancel.turn(service.lock):
-        made = colorize(received, recipe, None, service.models, cancel)
+    made = service.run(lambda stop: colorize(received, recipe, None, service.models, stop), cancel)
     picture = made.pictures[0]
     objects.store(target, picture.file, picture.mime_type, notes)
     return Coloured(

@@ -4,21 +4,54 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 from ..core.errors import BadSetting
+from ..core.jobs import Cancel
+from ..diffusion.worker import Tell, Worker
 from .models import Models
-from .refusals import Refusal
+from .refusals import OutOfTime, Refusal
 from .settings import HandlerSettings
+
+_Result = TypeVar("_Result")
 
 
 class Service:
-    """Settings, models, and the lock that lets one request at a time work."""
+    """Settings, models, and the lock that lets one request at a time work.
+
+    The work has a thread of its own: what cannot be interrupted (a model that is opened, one
+    pass of a large network) does not keep the caller from answering in time.
+    """
 
     def __init__(self, settings: HandlerSettings) -> None:
         self.settings = settings
         self.models = Models(settings)
         self.lock = threading.Lock()
+        self._worker = Worker("heliochrome-handler")
+
+    def run(self, work: Callable[[Cancel], _Result], cancel: Cancel) -> _Result:
+        """What `work` gives, once it is its turn. It gets a `Cancel` for its own thread.
+
+        Raises what it raises, and what `cancel` raises; then `work` goes on alone until it looks
+        at its own, and what it has opened by then is there for the next request.
+        """
+
+        def job(_: Tell, stop: threading.Event) -> _Result:
+            def given_up() -> None:
+                if stop.is_set():
+                    raise OutOfTime("Nobody waits for this any longer.")
+
+            with self.lock:
+                given_up()
+                return work(given_up)
+
+        return self._worker.run(job, cancel=cancel)
+
+    def close(self) -> None:
+        """Wait for the work that goes on, and let go of the models."""
+        self._worker.close()
+        self.models.close()
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> Service:
