@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import urlencode
 
+import aiohttp
 from aiohttp import web
 
 from . import listings, owned_files
@@ -153,9 +154,9 @@ class ComfyUI:
                     reason=denied.rule,
                 )  # fmt: skip
                 raise
-            headers = asked.for_json()
-            del headers["Content-Type"]  # the form brings its own
-            answer = await self._host.read("POST", asked.match.path, "", headers, body=upload.form)
+            form = upload.form()
+            headers = {**asked.for_json(), "Content-Type": form.headers["Content-Type"]}
+            answer = await self._host.read("POST", asked.match.path, "", headers, body=form)
         await audit.write(
             "upload",
             user=user,
@@ -182,18 +183,20 @@ class ComfyUI:
         kept = {name: fields[name] for name in ("preview", "channel", "rand") if name in fields}
         asks = {"filename": file.name, "subfolder": file.subfolder, "type": file.place}
         query = urlencode(kept | asks)
-        response = await self._host.pass_on(
-            asked.request, asked.match.path, query, asked.headers, 0
+
+        async def noting(answer: aiohttp.ClientResponse) -> None:
+            if answer.status in (200, 206) and asked.request.method == "GET":
+                await asked.request.app[AUDIT].write(
+                    "download",
+                    user=asked.identity.name,
+                    address=asked.address,
+                    file=f"{file.place}/{file.subfolder}/{file.name}",
+                    bytes=answer.content_length,
+                )
+
+        return await self._host.pass_on(
+            asked.request, asked.match.path, query, asked.headers, 0, noting
         )
-        if response.status == 200 and asked.request.method == "GET":
-            await asked.request.app[AUDIT].write(
-                "download",
-                user=asked.identity.name,
-                address=asked.address,
-                file=f"{file.place}/{file.subfolder}/{file.name}",
-                bytes=response.content_length,
-            )
-        return response
 
     async def _history(self, asked: Asked) -> web.StreamResponse:
         # All of it, and then the page: the host counts everybody's.

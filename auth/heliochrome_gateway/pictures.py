@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import struct
 import zlib
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from PIL import Image, UnidentifiedImageError
 
 from .refusals import Denied
 
-# What the host's own node reads; MPO is what some cameras write as JPEG.
+_log = logging.getLogger("heliochrome.gateway")
+
+# What the host's own node reads. MPO is what some cameras' JPEG files turn out to be.
 _ENDINGS: Final = {
     "PNG": (".png",),
     "JPEG": (".jpg", ".jpeg", ".jfif"),
@@ -22,6 +25,7 @@ _ENDINGS: Final = {
     "BMP": (".bmp",),
     "GIF": (".gif",),
 }
+_OPENED: Final = tuple(name for name in _ENDINGS if name != "MPO")
 # A decoded picture takes several bytes a pixel: one at a time, the others wait.
 _AT_ONCE: Final = 1
 # Whatever is wrong with a picture, Pillow says it with one of these.
@@ -48,6 +52,7 @@ class Pictures:
     def __init__(self, most_pixels: int) -> None:
         self._most = most_pixels
         self._turn = asyncio.Semaphore(_AT_ONCE)
+        Image.init()
         Image.MAX_IMAGE_PIXELS = None  # the bound here is ours, and does not only warn
 
     async def look(self, file: IO[bytes]) -> Seen:
@@ -58,7 +63,7 @@ class Pictures:
     def _look(self, file: IO[bytes]) -> Seen:
         file.seek(0)
         try:
-            with Image.open(file, formats=tuple(_ENDINGS)) as picture:
+            with Image.open(file, formats=_OPENED) as picture:
                 width, height = picture.size
                 if width * height > self._most:
                     raise _too_many(self._most)
@@ -69,6 +74,7 @@ class Pictures:
         except UnidentifiedImageError as error:
             raise _no_picture("it is none of PNG, JPEG, WebP, TIFF, BMP and GIF") from error
         except _DAMAGED as error:
+            _log.info("A picture was refused: %r", error)
             raise _no_picture("it is damaged, or not whole") from error
         file.seek(0)
         return Seen(kind, width, height, _ENDINGS[kind])

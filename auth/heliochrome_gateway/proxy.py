@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -30,6 +30,7 @@ _NO_BODY: Final = frozenset({204, 304})
 _HANDSHAKE: Final = frozenset({"connection", "upgrade", "content-length"})
 
 Headers = Mapping[str, str]
+Noting = Callable[[aiohttp.ClientResponse], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -67,14 +68,23 @@ class Host:
         return URL(f"{self._origin}{encoded(path)}{mark}{query}", encoded=True)
 
     async def pass_on(
-        self, request: web.Request, path: str, query: str, headers: Headers, most: int
+        self,
+        request: web.Request,
+        path: str,
+        query: str,
+        headers: Headers,
+        most: int,
+        noting: Noting | None = None,
     ) -> web.StreamResponse:
-        """Let a request through, and its answer back. most: bytes of the body. Raises Denied."""
-        body = await_body(request, most)
+        """Let a request through, and its answer back. most: bytes of the body. noting: is
+        awaited with the answer's head before any of it goes out. Raises Denied."""
+        body = body_of(request, most)
         async with self.asking(request.method, path, query, headers, body) as answer:
-            return await self.bring_back(request, answer)
+            if noting is not None:
+                await noting(answer)
+            return await self._bring_back(request, answer)
 
-    async def bring_back(
+    async def _bring_back(
         self, request: web.Request, answer: aiohttp.ClientResponse
     ) -> web.StreamResponse:
         kept, length = from_host(answer.headers), answer.content_length
@@ -162,7 +172,7 @@ class Host:
         )
 
 
-def await_body(request: web.Request, most: int) -> AsyncIterator[bytes] | None:
+def body_of(request: web.Request, most: int) -> AsyncIterator[bytes] | None:
     """The body, piece by piece as it comes; None where there is none. Raises Denied (413, 408)."""
     if not request.body_exists:
         return None
@@ -173,7 +183,7 @@ def await_body(request: web.Request, most: int) -> AsyncIterator[bytes] | None:
 
 async def read_body(request: web.Request, most: int) -> bytes:
     """The whole body, for what must be understood before it goes on."""
-    pieces = await_body(request, most)
+    pieces = body_of(request, most)
     return b"".join([piece async for piece in pieces]) if pieces else b""
 
 

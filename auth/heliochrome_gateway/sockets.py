@@ -102,18 +102,19 @@ async def _both_ways(
     try:
         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
+        # Also when this is cancelled, as it is once the browser's connection is gone.
+        unwelcome = welcome.done()
         for task in tasks:
             task.cancel()
-        ended = await asyncio.gather(*tasks, return_exceptions=True)
-        for error in ended:
+        for error in await asyncio.gather(*tasks, return_exceptions=True):
             if isinstance(error, Exception):
                 _log.debug("A WebSocket ended: %r", error)
-    if welcome.done() and not welcome.cancelled():
-        await here.close(code=_NOT_WELCOME, message=b"sign in again")
-    elif here.closed:
-        await there.close(code=_code(here.close_code))
-    else:
-        await here.close(code=_code(there.close_code))
+        if unwelcome:
+            await here.close(code=_NOT_WELCOME, message=b"sign in again")
+        elif here.closed:
+            await there.close(code=_code(here.close_code))
+        else:
+            await here.close(code=_code(there.close_code))
 
 
 async def _up(here: web.WebSocketResponse, there: aiohttp.ClientWebSocketResponse) -> None:

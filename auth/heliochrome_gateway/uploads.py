@@ -70,7 +70,7 @@ class Uploads:
         subfolder = owned_files.below(identity, fields.get("subfolder", "").strip("/"))
         size, digest = await asyncio.to_thread(_measure, file)
         seen = await self._pictures.look(file)
-        form = aiohttp.FormData()
+        form = aiohttp.FormData(quote_fields=False)  # browsers send names as they are, too
         for field, value in (("type", "input"), ("subfolder", subfolder)):
             form.add_field(field, value)
         if fields.get("overwrite") in ("1", "true"):

@@ -41,6 +41,10 @@ class Toy:
         request = urllib.request.Request(f"{self.address}/tell", json.dumps(message).encode())
         urllib.request.urlopen(request).close()
 
+    def finish(self, *, keep: bool) -> None:
+        """End every run; keep: as a success, else as if the host had been restarted."""
+        urllib.request.urlopen(f"{self.address}/finish?keep={int(keep)}").close()
+
     def peak_mib(self) -> float:
         return peak_mib(self.process.pid)
 
@@ -71,10 +75,11 @@ class _Comfy:
         self.seen: list[dict[str, Any]] = []
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.history: dict[str, Any] = {}
+        self.waiting: list[str] = []
 
     @web.middleware
     async def note(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if request.path in ("/seen", "/tell"):
+        if request.path in ("/seen", "/tell", "/finish"):
             return await handler(request)
         entry: dict[str, Any] = {
             "method": request.method, "path": request.raw_path,
@@ -96,6 +101,12 @@ class _Comfy:
         message = await request.json()
         for socket in list(self.sockets.values()):
             await socket.send_json(message)
+        return web.Response()
+
+    async def finish(self, request: web.Request) -> web.Response:
+        self.waiting = []
+        if request.query["keep"] == "0":
+            self.history = {}
         return web.Response()
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
@@ -131,6 +142,7 @@ class _Comfy:
         prompt = [0, run_id, given["prompt"], given["extra_data"], []]
         outputs = {"9": {"images": [preview]}}
         self.history[run_id] = {"outputs": outputs, "status": status, "prompt": prompt}
+        self.waiting.append(run_id)
         if socket := self.sockets.get(client):
             for kind, data in (
                 ("execution_start", {"prompt_id": run_id}),
@@ -153,7 +165,7 @@ class _Comfy:
         return web.json_response(found)
 
     async def queue(self, request: web.Request) -> web.Response:
-        waiting = [[0, run_id, {"1": "a secret workflow"}, {}, []] for run_id in self.history]
+        waiting = [[0, run_id, {"1": "a secret workflow"}, {}, []] for run_id in self.waiting]
         return web.json_response({"queue_running": [], "queue_pending": waiting})
 
     async def jobs(self, request: web.Request) -> web.Response:
@@ -204,6 +216,8 @@ class _Comfy:
             digest.update(chunk)
             size += len(chunk)
             request["entry"]["size"] = size
+            if size < 10_000:
+                request["entry"]["body"] = request["entry"].get("body", "") + chunk.decode()
         return web.json_response({"size": size, "sha256": digest.hexdigest()})
 
     def app(self) -> web.Application:
@@ -212,6 +226,7 @@ class _Comfy:
         )  # fmt: skip
         app.router.add_get("/seen", self.tell_seen)
         app.router.add_post("/tell", self.tell)
+        app.router.add_get("/finish", self.finish)
         for before in ("", "/api"):
             app.router.add_get(f"{before}/ws", self.socket)
             app.router.add_post(f"{before}/prompt", self.prompt)
