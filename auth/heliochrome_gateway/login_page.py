@@ -54,6 +54,17 @@ class LoginPage:
             "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
         )
 
+    def asking_again(self, path: str) -> web.Response:
+        """A page that sends the browser to `path`, as coming from us."""
+        shown = html.escape(path)
+        return web.Response(
+            text='<!doctype html><meta charset="utf-8"><title>Heliochrome</title>'
+            f'<meta http-equiv="refresh" content="0;url={shown}"><a href="{shown}">Heliochrome</a>',
+            content_type="text/html",
+            charset="utf-8",
+            headers={"Content-Security-Policy": self._policy, "Cache-Control": "no-store"},
+        )
+
     def response(
         self,
         request: web.Request,

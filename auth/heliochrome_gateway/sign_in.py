@@ -7,7 +7,7 @@ import logging
 import re
 import secrets
 from typing import Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlencode
 
 from aiohttp import web
 
@@ -21,6 +21,7 @@ _log = logging.getLogger("heliochrome.gateway")
 
 LOGIN: Final = "/login"
 LOGOUT: Final = "/logout"
+_AGAIN: Final = "again"
 _FORM_BYTES: Final = 8192
 _FORM_S: Final = 10.0
 _FORM_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -39,6 +40,11 @@ class SignIn:
         target = local_path(request.query.get("next", ""))
         if self._accounts.by_session(request.cookies.get(self.session_cookie, ""), use=False):
             raise web.HTTPSeeOther(target)
+        if request.headers.get("Sec-Fetch-Site") == "cross-site" and _AGAIN not in request.query:
+            # Who followed a link on another site may be signed in all the same: the browser
+            # keeps Strict cookies to itself until a page of ours asks.
+            query = urlencode({"next": target, _AGAIN: "1"})
+            return self._page.asking_again(f"{LOGIN}?{query}")
         return self._again(request, target)
 
     async def sign_in(self, request: web.Request) -> web.StreamResponse:

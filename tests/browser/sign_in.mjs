@@ -5,6 +5,7 @@ import { chromium } from "playwright-core";
 const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
 const QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const LIMIT_MS = 20_000;
 const PHONE = { width: 360, height: 640 };
 
 const order = JSON.parse(process.argv[2]);
@@ -43,6 +44,18 @@ async function fromElsewhere(context, path) {
   await page.close();
 }
 
+/** A link in a mail or on another site. */
+async function followLink(context, path) {
+  const page = await context.newPage();
+  await page.goto(`data:text/html,<a href="${order.url}${path}">photo</a>`);
+  await page.click("a");
+  const arrived = ({ pathname, search }) => pathname !== "/login" || search.includes("again=");
+  await page.waitForURL((url) => url.protocol === "https:" && arrived(url));
+  const found = await seen(page);
+  await page.close();
+  return found;
+}
+
 async function signOut(page) {
   await Promise.all([
     page.waitForNavigation(),
@@ -61,6 +74,7 @@ try {
   const context = await browser.newContext({
     ignoreHTTPSErrors: true, locale: order.language, viewport: PHONE,
   });
+  context.setDefaultTimeout(LIMIT_MS);
   const page = await context.newPage();
   page.on("console", (message) => {
     if (message.text().includes("Content Security Policy")) violations.push(message.text());
@@ -85,10 +99,12 @@ try {
   await fromElsewhere(context, "/logout");
   await page.goto(`${order.url}/photo?n=2`);
   found.after = await seen(page);
+  found.followed = await followLink(context, "/photo?n=4");
   await signOut(page);
   found.out = await seen(page);
   await page.goto(`${order.url}/photo?n=3`);
   found.again = await seen(page);
+  found.followedOut = await followLink(context, "/photo?n=5");
   process.stdout.write(JSON.stringify({ ...found, violations, hosts: [...hosts] }) + "\n");
 } finally {
   await browser.close();

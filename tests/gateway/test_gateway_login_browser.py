@@ -17,7 +17,7 @@ pytestmark = pytest.mark.browser
 BROWSER = Path(__file__).parents[1] / "browser"
 CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 LIMIT_S = 120
-LOCKED_S = 4
+LOCKED_S = 6
 
 
 def visit(order: dict[str, Any]) -> dict[str, Any]:
@@ -57,6 +57,9 @@ def test_a_person_signs_in_and_out(tmp_path: Path, language: str, wrong: str, lo
         assert cookie["secure"] and cookie["httpOnly"] and cookie["sameSite"] == "Strict"
         assert cookie["expires"] == -1
     assert found["after"]["path"] == "/photo?n=2", "another site cannot sign anybody out"
+    assert found["followed"]["path"] == "/photo?n=4", "a link from elsewhere leads in"
     assert found["out"]["path"] == "/login"
     assert found["again"]["path"].startswith("/login?next=")
+    followed = found["followedOut"]
+    assert followed["path"] == "/login?next=%2Fphoto%3Fn%3D5&again=1" and followed["styled"]
     assert found["violations"] == [] and found["hosts"] == [url]
