@@ -295,7 +295,7 @@ class ComfyUI:
 
     async def _userdata_list(self, asked: Asked) -> web.StreamResponse:
         fields = asked.target.fields()
-        folder = fields.get("dir", "").strip("/")
+        folder = fields.get("dir", "").removesuffix("/")
         own = owned_files.folder_of(asked.identity)
         fields["dir"] = owned_files.prefix(asked.identity, folder) if folder else own
         return await self._host.pass_on(

@@ -72,7 +72,7 @@ def is_plain_name(name: str) -> bool:
     """Whether `name` is one step of a path in every reading: no dots alone, no separators."""
     folded = unicodedata.normalize("NFKC", name)
     return all(
-        text.strip(" .") != "" and text.isprintable() and not re.search(r"[/\\:]", text)
+        text.strip(" .") != "" and text.isprintable() and not re.search(r"[/\\:;]", text)
         for text in (name, folded)
     )
 

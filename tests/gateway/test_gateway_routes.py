@@ -46,6 +46,7 @@ ROUTES = Routes()
         "/comfyui/assets/a%7f",
         "/comfyui/assets/x.js#y",
         "/comfyui/assets/...",
+        "/comfyui/assets/..;/internal",
         "/comfyui/assets/..%20",
         "/comfyui/assets/C:",
         "/comfyui/view?a=%2",
