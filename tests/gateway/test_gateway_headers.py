@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 from aiohttp import web
+from multidict import CIMultiDict, CIMultiDictProxy
+
 from heliochrome_gateway.headers import from_host, secured, to_host
 from heliochrome_gateway.identity import Identity
-from multidict import CIMultiDict, CIMultiDictProxy
 
 ALICE = Identity("alice", "user")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from heliochrome_gateway.refusals import Denied
 from heliochrome_gateway.routes import RULES, Routes
 from heliochrome_gateway.targets import encoded, parse
