@@ -17,6 +17,7 @@ from .identity import Identity
 from .login import AUDIT
 from .messages import host_client_id
 from .ownership import Owners
+from .preferences import Preferences
 from .proxy import Answer, Host, read_body
 from .refusals import Denied, not_found
 from .routes import Handling, Match, Routes
@@ -27,6 +28,7 @@ from .targets import Target
 from .uploads import Uploads, new_file
 
 _SMALL_BODY: Final = 64 * 1024
+_SETTINGS_BODY: Final = 256 * 1024
 _JSON: Final = "application/json"
 
 
@@ -63,6 +65,7 @@ class ComfyUI:
         self._settings, self._host, self._owners = settings, host, owners
         self._graphs, self._uploads, self._sockets, self._runs = graphs, uploads, sockets, runs
         self._routes = Routes()
+        self._preferences = Preferences(host)
         self._handlers: dict[Handling, Callable[[Asked], Awaitable[web.StreamResponse]]] = {
             "pass": self._pass,
             "prompt": self._prompt,
@@ -81,6 +84,8 @@ class ComfyUI:
             "dequeue": self._dequeue,
             "object_info": self._object_info,
             "system_stats": self._system_stats,
+            "settings": self._read_settings,
+            "settings_change": self._change_settings,
             "userdata": self._userdata,
             "userdata_list": self._userdata_list,
             "userdata_move": self._userdata_move,
@@ -276,6 +281,21 @@ class ComfyUI:
         answer = await self._ask(asked)
         return web.json_response(listings.system(answer.data))
 
+    async def _read_settings(self, asked: Asked) -> web.StreamResponse:
+        found = await self._preferences.read(asked.identity, asked.for_json())
+        name = asked.match.names.get("id")
+        return web.json_response(found if name is None else found.get(name))
+
+    async def _change_settings(self, asked: Asked) -> web.StreamResponse:
+        body = await read_body(asked.request, _SETTINGS_BODY)
+        name = asked.match.names.get("id")
+        # One setting comes as any JSON value.
+        given = body if name is None else b'{"value": %s}' % body
+        found = parse_object(given)
+        changes = found if name is None else {name: found.get("value")}
+        await self._preferences.change(asked.identity, asked.for_json(), changes)
+        return web.Response()
+
     async def _userdata(self, asked: Asked) -> web.StreamResponse:
         return await self._in_userdata(asked, _one_step(asked, "file"))
 
@@ -334,11 +354,7 @@ class ComfyUI:
 
 
 def _one_step(asked: Asked, name: str) -> str:
-    """A file of the frontend's, in a folder for each user, as the host keeps them for one.
-
-    For the host it is one step of the path: its slashes are encoded twice over.
-    """
-    return f"{owned_files.folder_of(asked.identity)}/{asked.match.names[name]}".replace("/", "%2F")
+    return owned_files.in_userdata(asked.identity, asked.match.names[name])
 
 
 def _as_it_came(answer: Answer) -> web.Response:

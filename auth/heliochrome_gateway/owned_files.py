@@ -79,6 +79,14 @@ def find(
     return OwnedFile(cast(Place, place), below(identity, folder), name)
 
 
+def in_userdata(identity: Identity, file: str) -> str:
+    """A file of the frontend's, as one step of the host's path: slashes encoded twice over.
+
+    The host keeps these files for one user; each of ours has a folder there.
+    """
+    return f"{folder_of(identity)}/{file}".replace("/", "%2F")
+
+
 def prefix(identity: Identity, given: str) -> str:
     """A save node's `filename_prefix`, moved below the user's folder. Raises Denied."""
     own = folder_of(identity)

@@ -16,12 +16,12 @@ COMFYUI: Final = "/comfyui"
 Handling = Literal[
     "pass", "prompt", "socket", "upload", "mask", "view", "history", "queue", "jobs", "job",
     "interrupt", "cancel", "cancel_many", "forget", "dequeue", "object_info", "system_stats",
+    "settings", "settings_change",
     "userdata", "userdata_list", "userdata_move",
 ]  # fmt: skip
 
 _ALL: Final = frozenset(ROLES)
 _WORKING: Final[frozenset[Role]] = frozenset({"admin", "user"})
-_ADMIN: Final[frozenset[Role]] = frozenset({"admin"})
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,10 @@ RULES: Final = (
     *(
         _rule("GET", f"/{name}")
         for name in ("embeddings", "extensions", "features", "global_subgraphs", "i18n",
-                     "node_replacements", "prompt", "settings", "users", "workflow_templates")
+                     "node_replacements", "prompt", "users", "workflow_templates")
     ),
-    _rule("GET", "/settings/{id}"),
+    _rule("GET", "/settings", handling="settings"),
+    _rule("GET", "/settings/{id}", handling="settings"),
     _rule("GET", "/global_subgraphs/{id}"),
     _rule("GET", "/object_info", handling="object_info"),
     _rule("GET", "/object_info/{node}", handling="object_info"),
@@ -100,9 +101,8 @@ RULES: Final = (
     _rule("POST", "/history", _WORKING, "forget"),
     _rule("POST", "/userdata/{file*}/move/{to*}", _WORKING, "userdata_move"),
     _rule("POST DELETE", "/userdata/{file*}", _WORKING, "userdata"),
-    # One file for everybody, until the host knows users.
-    _rule("POST", "/settings", _ADMIN),
-    _rule("POST", "/settings/{id}", _ADMIN),
+    _rule("POST", "/settings", _WORKING, "settings_change"),
+    _rule("POST", "/settings/{id}", _WORKING, "settings_change"),
 )  # fmt: skip
 
 

@@ -202,6 +202,19 @@ def test_the_frontends_files_are_in_a_folder_for_each_user(door: Door, toy: Toy)
     ]
 
 
+def test_settings_are_for_each_user(door: Door, toy: Toy):
+    toy.seen()
+    one, many = "/comfyui/api/settings/Comfy.Locale", "/comfyui/settings"
+    assert door.ask("ben", "POST", one, '"zh"').status == 200
+    assert door.ask("ben", "POST", many, '{"a": 1}').status == 200
+    assert door.ask("ben", "POST", one, '1}, "x": {').status == 400
+    assert door.ask("ben", "POST", many, json.dumps({"a": "x" * 300_000})).status == 413
+    assert door.ask("vic", "POST", one, '"zh"').status == 403
+    written = [entry for entry in toy.seen() if entry["method"] == "POST"]
+    assert {entry["path"] for entry in written} == {"/userdata/user-ben%252Fcomfy.settings.json"}
+    assert json.loads(written[0]["body"])["Comfy.Locale"] == "zh"
+
+
 def test_nodes_and_pictures_of_others_are_not_listed(door: Door):
     found = door.json("ben", "/comfyui/api/object_info")
     assert set(found) == {"LoadImage", "PreviewImage"}

@@ -89,9 +89,8 @@ def test_a_large_answer_and_a_large_body_pass_in_constant_memory(door: Door, toy
             digest.update(piece)
             yield piece
 
-    # /settings: the rule that lets an admin's body through as it comes.
     connection.request(
-        "POST", "/comfyui/settings", pieces(), {**known, "Content-Length": str(size)}
+        "POST", "/comfyui/userdata/big", pieces(), {**known, "Content-Length": str(size)}
     )
     found = json.loads(connection.getresponse().read())
     assert found == {"size": size, "sha256": digest.hexdigest()}
@@ -128,7 +127,7 @@ def test_who_goes_away_ends_the_hosts_work(door: Door, toy: Toy):
 def test_a_body_that_breaks_off_is_no_body(door: Door, toy: Toy):
     toy.seen()
     with socket.create_connection(("127.0.0.1", door.port)) as connection:
-        head = (f"POST /comfyui/settings HTTP/1.1\r\nHost: a\r\nAuthorization: {basic('ada')}\r\n"
+        head = (f"POST /comfyui/userdata/big HTTP/1.1\r\nHost: a\r\nAuthorization: {basic('ada')}\r\n"
                 "Content-Length: 100000\r\n\r\n")  # fmt: skip
         connection.sendall(head.encode() + b"a" * 1000)
         assert _eventually(lambda: bool(toy.seen()))
@@ -150,7 +149,7 @@ def test_a_body_that_is_too_large_is_refused(toy: Toy, tmp_path: Path, chunked: 
         connection = http.client.HTTPConnection("127.0.0.1", door.port, timeout=20)
         body = iter([b"a" * 50_000] * 4) if chunked else b"a" * 200_000
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            connection.request("POST", "/comfyui/settings", body,
+            connection.request("POST", "/comfyui/userdata/big", body,
                                {"Authorization": basic("ada")}, encode_chunked=chunked)  # fmt: skip
         answer = connection.getresponse()
         assert answer.status == 413

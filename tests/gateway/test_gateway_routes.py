@@ -157,7 +157,7 @@ def test_what_no_rule_names_does_not_exist(method, path, prefix):
         ("GET", "/object_info", "object_info", "admin user viewer"),
         ("GET", "/userdata/a/b.json", "userdata", "admin user viewer"),
         ("DELETE", "/userdata/a/b.json", "userdata", "admin user"),
-        ("POST", "/settings/Comfy.Locale", "pass", "admin"),
+        ("POST", "/settings/Comfy.Locale", "settings_change", "admin user"),
         ("GET", "/workflow_templates/heliochrome/a.jpg", "pass", "admin user viewer"),
     ],
 )
