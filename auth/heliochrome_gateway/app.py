@@ -18,6 +18,7 @@ from . import health, login, origin, targets
 from .clients import client_address
 from .comfyui import ComfyUI
 from .errors import Refused, StorageFailed
+from .file_requests import FileRequests
 from .graphs import Graphs
 from .headers import secured, to_host
 from .identity import Identity
@@ -29,6 +30,7 @@ from .pictures import Pictures
 from .proxy import Host, new_session
 from .refusals import Denied, answer, not_offered
 from .routes import COMFYUI
+from .run_requests import RunRequests
 from .runs import Runs
 from .settings import GatewaySettings
 from .sockets import Sockets
@@ -112,14 +114,15 @@ async def _opened(app: web.Application, settings: GatewaySettings) -> AsyncItera
         studio = Host("The studio", settings.studio, session) if settings.studio else None
         runs = Runs(host, owners, app[AUDIT], metrics)
         slots = Slots(settings.sockets_at_once, "WebSockets")
+        graphs, most = Graphs(settings, owners), settings.max_body_bytes
+        uploads = Uploads(settings.max_upload_bytes, Pictures(settings.max_image_pixels), owners)
         comfyui = ComfyUI(
             settings,
             host,
-            owners,
-            Graphs(settings, owners),
-            Uploads(settings.max_upload_bytes, Pictures(settings.max_image_pixels), owners),
+            RunRequests(host, owners, graphs, runs, most),
+            FileRequests(host, owners, uploads, most),
             Sockets(host, owners, slots, metrics, settings.max_message_bytes),
-            runs,
+            graphs.allowed,
         )
         hosts = {host: "/prompt"}
         if studio is not None:

@@ -127,8 +127,8 @@ def test_who_goes_away_ends_the_hosts_work(door: Door, toy: Toy):
 def test_a_body_that_breaks_off_is_no_body(door: Door, toy: Toy):
     toy.seen()
     with socket.create_connection(("127.0.0.1", door.port)) as connection:
-        head = (f"POST /comfyui/userdata/big HTTP/1.1\r\nHost: a\r\nAuthorization: {basic('ada')}\r\n"
-                "Content-Length: 100000\r\n\r\n")  # fmt: skip
+        head = ("POST /comfyui/userdata/big HTTP/1.1\r\nHost: a\r\n"
+                f"Authorization: {basic('ada')}\r\nContent-Length: 100000\r\n\r\n")  # fmt: skip
         connection.sendall(head.encode() + b"a" * 1000)
         assert _eventually(lambda: bool(toy.seen()))
     # The host does not take it for a whole one.
