@@ -65,6 +65,11 @@ def test_others_are_refused_with_those_there_are(name: str) -> None:
             "continuous",
         ),
         ("ddim", {"beta_schedule": "squaredcos_cap_v2"}, "squaredcos_cap_v2"),
+        ("lcm", {"thresholding": True}, "thresholding"),  # ends the process
+        ("ddim", {"thresholding": True}, "thresholding"),
+        ("ddim", {"clip_sample": True}, '"clip_sample": false'),
+        ("ddim", {"clip_sample": None}, '"clip_sample": false'),  # on by default
+        ("lcm", {"original_inference_steps": 1001}, "original_inference_steps"),
     ],
 )
 def test_settings_that_one_cannot_run_with(
@@ -107,10 +112,40 @@ def test_no_step_left_is_refused(scheduler: str, asked: int, strength: float) ->
 
 
 def test_no_more_steps_than_the_model_was_trained_in() -> None:
-    few = config(num_train_timesteps=100)
+    few = config(num_train_timesteps=100, steps_offset=0)
     assert few.steps("ddim", 100, 1.0) == 100
     with pytest.raises(BadSetting, match="at most 100"):
         few.steps("ddim", 101, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("offset", "asked", "good"), [(500, 2, 1), (1, 1000, 999), (4, 250, 249), (3, 250, None)]
+)
+def test_an_offset_may_not_lead_beyond_the_last_step(
+    offset: int, asked: int, good: int | None
+) -> None:
+    """The runtime would read behind its table and give a black picture."""
+    spaced = config(steps_offset=offset)
+    if good is None:
+        assert spaced.steps("ddim", asked, 1.0) == asked
+        return
+    with pytest.raises(BadSetting, match=f"Use {good}[.]"):
+        spaced.steps("ddim", asked, 1.0)
+    assert spaced.steps("ddim", good, 1.0) == good
+
+
+def test_a_model_that_clips_is_refused_for_ddim_and_nothing_is_lost(tmp_path: Path) -> None:
+    """OpenVINO GenAI would fail in the middle of the picture each time."""
+    folder = tiny_diffusion.build(tmp_path / "m")
+    path = folder / "scheduler" / "scheduler_config.json"
+    fields = dict(tiny_diffusion.SCHEDULER)
+    del fields["clip_sample"]
+    path.write_text(json.dumps(fields))
+    engine = open_engine(folder)
+    with pytest.raises(BadSetting, match=r'"clip_sample": false.*Choose pndm'):
+        engine.generate(GenerationRequest(prompt="", scheduler="ddim"))
+    assert engine.generate(GenerationRequest(prompt="", num_inference_steps=2)).images.std() > 0
+    engine.close()
 
 
 @pytest.mark.parametrize("scheduler", ["pndm", "ddim", "euler", "euler_ancestral"])
@@ -128,7 +163,7 @@ def test_steps_spaced_from_the_end_that_the_runtime_miscounts(
         try:
             engine.generate(request)
         except BadSetting as error:
-            assert "one step too many" in str(error)
+            assert "a step that is not there" in str(error)
             refused.add(asked)
             continue
         assert engine._pipelines is not None
@@ -172,6 +207,21 @@ def test_the_runtime_makes_as_many_steps_as_we_reckon(scheduler: str, tiny: Path
         (json.dumps({"_class_name": "PNDMScheduler"}), "skip_prk_steps"),
         (json.dumps({"_class_name": "LCMScheduler", "original_inference_steps": "x"}), "original"),
         (json.dumps({"_class_name": "DDIMScheduler", "num_train_timesteps": 0}), "num_train"),
+        *(
+            (json.dumps({"_class_name": "LCMScheduler"} | fields), next(iter(fields)))
+            for fields in (
+                {"steps_offset": -1},
+                {"steps_offset": "1"},
+                {"steps_offset": 0.5},
+                {"steps_offset": 1000},
+                {"trained_betas": [0.1, 0.2]},
+                {"trained_betas": 0.1},
+                {"trained_betas": [0.0] * 1000},
+                {"trained_betas": ["x"] * 1000},
+                {"beta_start": "0.1"},
+                {"beta_end": 5.0},
+            )
+        ),
         (json.dumps({"_class_name": ["DDIMScheduler"]}), "which OpenVINO GenAI does not"),
     ],
 )

@@ -24,6 +24,8 @@ SCHEDULERS: Final[tuple[str, ...]] = tuple(_CLASSES)
 _BY_CLASS: Final = {diffusers: name for name, (diffusers, _) in _CLASSES.items()}
 _TRAINED: Final = "num_train_timesteps"
 _ORIGINAL: Final = "original_inference_steps"
+_OFFSET: Final = "steps_offset"
+_SPACING: Final = "timestep_spacing"
 _LMS: Final = {"lms", "LMSDiscreteScheduler"}
 
 
@@ -51,6 +53,15 @@ class SchedulerConfig:
             return f"it cannot be used with a model that predicts {prediction!r}"
         if fields.get("beta_schedule", "linear") not in ("linear", "scaled_linear"):
             return f"it does not know the beta_schedule {fields['beta_schedule']!r}"
+        if scheduler in ("ddim", "lcm") and fields.get("thresholding"):
+            return "OpenVINO GenAI does not have its thresholding"
+        if scheduler == "ddim" and fields.get("clip_sample") is not False:
+            return (
+                "OpenVINO GenAI does not have its clip_sample, which is on unless the model's "
+                f'{CONFIG} says "clip_sample": false, as Stable Diffusion\'s do'
+            )
+        if scheduler == "lcm" and fields.get(_ORIGINAL, 50) > fields.get(_TRAINED, 1000):
+            return f"it needs at least as many {_TRAINED} as {_ORIGINAL}"
         if scheduler == "pndm" and not fields.get("skip_prk_steps", False):
             return "it needs a model whose scheduler settings have skip_prk_steps"
         if scheduler == "euler":
@@ -79,11 +90,12 @@ class SchedulerConfig:
             )
         if scheduler == "lcm":
             return asked
-        if self.fields.get("timestep_spacing") == "trailing" and _one_too_many(most, asked):
-            near = next(n for n in range(asked - 1, 0, -1) if not _one_too_many(most, n))
+        if self._beyond_tables(asked):
+            near = next(n for n in range(asked - 1, 0, -1) if not self._beyond_tables(n))
             raise BadSetting(
-                f"num_inference_steps may not be {asked} with this model, whose steps are spaced "
-                f"from the end: OpenVINO GenAI would add one step too many. Use {near}."
+                f"num_inference_steps may not be {asked} with the {_SPACING} and {_OFFSET} of "
+                f"this model: OpenVINO GenAI would reckon with a step that is not there. Use "
+                f"{near}."
             )
         left = min(asked, int(np.float32(asked) * wide))
         if left < 1:
@@ -93,6 +105,17 @@ class SchedulerConfig:
             )
         # PNDM does its second step twice.
         return left + 1 if scheduler == "pndm" and asked > 1 else left
+
+    def _beyond_tables(self, asked: int) -> bool:
+        """Whether OpenVINO GenAI would look up a step before the first or after the last."""
+        trained: int = self.fields.get(_TRAINED, 1000)
+        match self.fields.get(_SPACING) or "leading":
+            case "leading":
+                offset: int = self.fields.get(_OFFSET) or 0
+                return (asked - 1) * (trained // asked) + offset >= trained
+            case "trailing":
+                return _one_too_many(trained, asked)
+        return False
 
 
 def _one_too_many(trained: int, asked: int) -> bool:
@@ -138,14 +161,42 @@ def read_scheduler(folder: Path) -> SchedulerConfig:
             f"{path}: the model's own scheduler is {class_name!r}, which OpenVINO GenAI does not "
             f"have. Change _class_name there to one of {', '.join(_BY_CLASS)}."
         )
-    for name in (_TRAINED, _ORIGINAL):
-        steps = fields.get(name, 1)
-        if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= 10_000:
-            raise BadWeights(f"{path}: {name} must be a whole number: get the model again.")
+    _require_tables(path, fields)
     found = SchedulerConfig(_BY_CLASS[class_name], path, fields)
     if (why := found.objection(found.name)) is not None:
         raise BadWeights(f"{path}: the model's scheduler {class_name} does not work: {why}.")
     return found
+
+
+def _require_tables(path: Path, fields: Mapping[str, Any]) -> None:
+    """Raise BadWeights for numbers that OpenVINO GenAI would take unlooked at.
+
+    It reads outside its tables with them, which ends the process or gives black pictures.
+    """
+    for name, low in ((_TRAINED, 1), (_ORIGINAL, 1), (_OFFSET, 0)):
+        steps = fields.get(name, low)
+        if steps is None and name == _OFFSET:  # as if left out
+            continue
+        if isinstance(steps, bool) or not isinstance(steps, int) or not low <= steps <= 10_000:
+            raise BadWeights(f"{path}: {name} must be a whole number: get the model again.")
+    trained = fields.get(_TRAINED, 1000)
+    if (fields.get(_OFFSET) or 0) >= trained:
+        raise BadWeights(f"{path}: {_OFFSET} must be below {trained}: get the model again.")
+    for name in ("beta_start", "beta_end"):
+        if not _is_beta(fields.get(name) or 0.01):
+            raise BadWeights(f"{path}: {name} must be between 0 and 1: get the model again.")
+    betas = fields.get("trained_betas")
+    if betas is not None and not (
+        isinstance(betas, list) and len(betas) == trained and all(map(_is_beta, betas))
+    ):
+        raise BadWeights(
+            f"{path}: trained_betas must be null or {trained} numbers between 0 and 1: get the "
+            "model again."
+        )
+
+
+def _is_beta(value: object) -> bool:
+    return isinstance(value, float) and 0 < value < 1
 
 
 def make_scheduler(config: SchedulerConfig, name: str) -> Any:
