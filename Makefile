@@ -50,7 +50,7 @@ run: $(BIN)/.run
 lint: $(BIN)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy custom_nodes/heliochrome
+	$(BIN)/mypy custom_nodes/heliochrome auth/heliochrome_gateway
 
 test: lint
 	$(BIN)/python -m pytest -m "not large" -n 2 --dist loadfile
