@@ -90,7 +90,7 @@ class _Door:
         headers = to_host(
             request.headers,
             identity,
-            client_address(request, self._settings),
+            request["address"],
             secure=self._settings.secure,
         )
         return await self._studio.pass_on(

@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from .clients import client_address
 from .graphs import parse_object
 from .headers import to_host
 from .identity import Identity
@@ -30,7 +29,7 @@ class Asked:
     ) -> None:
         self.request, self.target, self.match = request, target, match
         self.identity: Identity = request["identity"]
-        self.address = client_address(request, settings)
+        self.address: str = request["address"]
         self.headers = to_host(request.headers, self.identity, self.address, secure=settings.secure)
 
     def for_json(self) -> dict[str, str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
@@ -23,6 +24,8 @@ _TRICKY: Final = re.compile(r"%(?:00|25|2e|2f|5c)", re.IGNORECASE)
 _FILE_NAMES: Final = re.compile(r"/(?:comfyui/)?(?:api/)?userdata/")
 _SAFE: Final = "/!$&'()*+,;=:@~"
 _MOST_FIELDS: Final = 100
+# Pages ask for the same addresses again and again.
+_REMEMBERED: Final = 1024
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,7 @@ class Target:
         return fields
 
 
+@lru_cache(_REMEMBERED)
 def parse(raw: str) -> Target:
     """raw: the target as it came. Raises Denied (400)."""
     if not raw.startswith("/"):
