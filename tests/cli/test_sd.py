@@ -136,7 +136,7 @@ def test_only_what_is_white_in_the_mask_is_repainted(
     [
         (["--mask", "{mask}"], "add --image"),
         (["--strength", "0.5"], "add --image"),
-        (["--image", "{photo}", "--mask", "{mask}", "--width", "64"], "leave --width"),
+        (["--image", "{photo}", "--mask", "{mask}", "--width", "64"], "leave width"),
         (
             ["--image", "{photo}", "--mask", "{mask}", "--num-images-per-prompt", "2"],
             "repaired once",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from .bars import part_bar
 from .interrupt import answering_interrupt
@@ -14,8 +15,6 @@ from .output import say
 
 if TYPE_CHECKING:
     from ..core.jobs import Cancel, Progress
-    from ..core.lab import FloatArray
-    from ..core.notices import Notice
     from ..core.photo import Photo
     from ..core.provenance import Provenance
     from ..core.store import ModelStore
@@ -37,10 +36,9 @@ _FIELDS: Final[dict[str, tuple[type, str, str]]] = {
 
 @dataclass(frozen=True)
 class _Result:
-    """pixels as large as `like`, whose format and metadata they get."""
+    """write: to a path, with the record; gives sentences on what the format cannot hold."""
 
-    pixels: Any
-    like: Photo
+    write: Callable[..., tuple[str, ...]]
     provenance: Provenance
     seed: int
 
@@ -55,10 +53,7 @@ class _Job:
     progress: Progress
     cancel: Cancel
 
-    def generate(self, request: GenerationRequest, progress: Progress) -> Generated:
-        return self.engine.generate(request, progress=progress, cancel=self.cancel)
-
-    def record(self, made: Sequence[Generated], notices: Sequence[Notice] = ()) -> Provenance:
+    def record(self, made: Sequence[Generated]) -> Provenance:
         from ..diffusion.record import record
 
         return record(
@@ -66,7 +61,6 @@ class _Job:
             device=self.engine.device,
             sha256=self.sha256,
             prompts=self.prompts,
-            notices=notices,
         )
 
 
@@ -98,9 +92,10 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     from ..core.errors import BadSetting
-    from ..core.photo import read_photo, write_photo
+    from ..core.photo import read_photo
     from ..core.store import ModelStore
     from ..diffusion import Lora, open_engine
+    from ..diffusion.photo_repair import require_repair
     from ..diffusion.photos import colours, mask_of
     from ..diffusion.request import GenerationRequest
     from ..diffusion.sources import digest, resolve
@@ -110,8 +105,6 @@ def run(args: argparse.Namespace) -> int:
         raise BadSetting("--mask needs the picture that it belongs to: add --image PICTURE.")
     if args.strength is not None and args.image is None:
         raise BadSetting("--strength needs a picture to start from: add --image PICTURE.")
-    if args.mask is not None and (args.width, args.height) != (None, None):
-        raise BadSetting("a repaired photograph keeps its size: leave --width and --height out.")
     photo = None if args.image is None else read_photo(args.image.expanduser())
     mask = None if args.mask is None else mask_of(read_photo(args.mask.expanduser()))
     request = GenerationRequest.from_mapping(
@@ -119,8 +112,8 @@ def run(args: argparse.Namespace) -> int:
         image=None if photo is None else colours(photo),
         mask=mask,
     )
-    if mask is not None and request.num_images_per_prompt > 1:
-        raise BadSetting("a photograph is repaired once: leave --num-images-per-prompt out.")
+    if mask is not None:
+        require_repair(request)
     targets = _targets(args.output.expanduser(), request.num_images_per_prompt, photo)
     store = ModelStore.from_environ()
     loras = [] if args.lora is None else [Lora(args.lora.expanduser(), args.lora_alpha)]
@@ -137,7 +130,7 @@ def run(args: argparse.Namespace) -> int:
         finally:
             engine.close()
     for target, result in zip(targets, results, strict=True):
-        losses = write_photo(target, result.pixels, result.like, result.provenance, allow_loss=True)
+        losses = result.write(target, provenance=result.provenance, allow_loss=True)
         say(f"{target} (seed {result.seed})")
         for sentence in (*notices, *losses):
             say(f"  note: {sentence}")
@@ -188,14 +181,16 @@ def _made(
     job: _Job, request: GenerationRequest, photo: Photo | None
 ) -> tuple[list[_Result], Sequence[str]]:
     """Pictures from words, or from a picture."""
+    from ..core.photo import write_photo
     from ..diffusion.photos import as_photo
 
-    made = job.generate(request, job.progress)
+    made = job.engine.generate(request, progress=job.progress, cancel=job.cancel)
     results = []
     for at, seed in enumerate(made.seeds):
         one = replace(made, images=made.images[at : at + 1], seeds=(seed,))
         like = as_photo(one.images[0])
-        results.append(_Result(like.pixels, like, _after(job.record([one]), photo), seed))
+        write = partial(write_photo, pixels=like.pixels, like=like)
+        results.append(_Result(write, _after(job.record([one]), photo), seed))
     return results, [notice.text for notice in made.notices]
 
 
@@ -203,36 +198,19 @@ def _repaired(
     job: _Job, request: GenerationRequest, photo: Photo
 ) -> tuple[list[_Result], Sequence[str]]:
     """The photograph, repainted where the mask says so."""
-    from ..core.errors import BadImage
-    from ..core.jobs import part
-    from ..core.lab import as_floats
-    from ..diffusion.photos import repainted
-    from ..diffusion.region import View
-    from ..diffusion.repair import repair, torn_regions
-    from ..diffusion.request import MAX_SEED
+    from ..diffusion.photo_repair import repair_photo
 
-    assert request.mask is not None
-    whole = as_floats(photo.pixels)
-    regions = torn_regions(whole, request.mask, View.of(job.engine.model))
-    if not regions:
-        raise BadImage("nothing is white in the mask, so there is nothing to repaint.")
-    made: list[Generated] = []
-
-    def repaint(image: FloatArray, mask: FloatArray, index: int) -> FloatArray:
-        height, width = mask.shape
-        first = made[0].seeds[0] if made else request.seed
-        seed = None if first is None else (first + index) % (MAX_SEED + 1)
-        asked = replace(request, width=width, height=height, image=image, mask=mask, seed=seed)
-        share = part(job.progress, index / len(regions), (index + 1) / len(regions))
-        made.append(job.generate(asked, share))
-        painted: FloatArray = made[-1].images[0]
-        return painted
-
-    done = repair(whole, request.mask, regions, repaint, cancel=job.cancel)
-    told = [*done.notices, *(notice for one in made for notice in one.notices)]
-    source = _after(job.record(made, done.notices), photo)
-    result = _Result(repainted(photo, request.mask, done.image), photo, source, made[0].seeds[0])
-    return [result], list(dict.fromkeys(notice.text for notice in told))
+    done = repair_photo(
+        photo,
+        request,
+        job.engine,
+        sha256=job.sha256,
+        prompts=job.prompts,
+        progress=job.progress,
+        cancel=job.cancel,
+    )
+    result = _Result(done.write, _after(done.provenance, photo), done.seed)
+    return [result], [notice.text for notice in done.notices]
 
 
 def _after(provenance: Provenance, photo: Photo | None) -> Provenance:

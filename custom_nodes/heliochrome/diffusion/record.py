@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Final
 
+from ..core.extent import Extent
 from ..core.notices import Notice
 from ..core.provenance import Kind, Parameter, Provenance
+from .repair import Blending
 from .request import Mode
 
 if TYPE_CHECKING:
@@ -67,3 +70,29 @@ def record(
         notices=tuple(dict.fromkeys(notice.text for notice in told)),
         when=datetime.now(timezone.utc),
     )
+
+
+def record_of_repair(
+    generated: Sequence[Generated],
+    *,
+    extent: Extent,
+    blending: Blending,
+    device: str,
+    sha256: str | None,
+    prompts: bool = True,
+    notices: Sequence[Notice] = (),
+) -> Provenance:
+    """The record of a repair, of which each region was a request. extent: the photograph's.
+
+    For the rest see `record`.
+    """
+    made = record(generated, device=device, sha256=sha256, prompts=prompts, notices=notices)
+    parameters: dict[str, Parameter] = {
+        **made.parameters,
+        "width": extent.width,
+        "height": extent.height,
+        "context": blending.context,
+        "feather": blending.feather,
+        "regions": len(generated),
+    }
+    return replace(made, parameters=parameters)

@@ -39,6 +39,9 @@ class GenerationRequest:
     seed: of the first picture; the others have the following ones. None: drawn.
     scheduler: one of SCHEDULERS, or diffusers' class name (kept as the former).
     image: (H, W, 3) float32 sRGB in [0, 1]. mask: (H, W) float32, 1 = repaint, 0 = keep.
+    An engine scales both to the picture's size, shows the model all of it, and what it gives back
+    has been through the model's VAE: pixels outside the mask are close to the image's, not the
+    same. `photo_repair.repair_photo` keeps them, and the photograph's size.
     """
 
     prompt: str
@@ -125,6 +128,11 @@ class GenerationRequest:
         if "prompt" not in given:
             raise BadSetting("prompt is missing: give a text (it may be empty).")
         return cls(**given, image=image, mask=mask)  # type: ignore[arg-type]  # checked above all
+
+
+def following(seed: int, number: int) -> int:
+    """The seed of the picture with this number, from 0 on, where the first one's is `seed`."""
+    return (seed + number) % (MAX_SEED + 1)
 
 
 def _require_text(name: str, value: object) -> None:

@@ -14,7 +14,7 @@ from ..core.extent import Extent
 from ..core.notices import Notice
 from .model import LCM_STEPS, DiffusionModel
 from .prompts import TokenCount, shorten
-from .request import MAX_PIXELS, MAX_SEED, MAX_SIDE, GenerationRequest
+from .request import MAX_PIXELS, MAX_SEED, MAX_SIDE, GenerationRequest, following
 
 _STRENGTH: Final = {"image-to-image": 0.8, "inpaint": 1.0}  # diffusers' defaults
 _SHOWN: Final = 120  # characters of what was dropped that a notice shows
@@ -39,7 +39,7 @@ class Settled:
         """One for each picture, so that each can be made again alone."""
         first = self.request.seed or 0
         count = self.request.num_images_per_prompt
-        return tuple((first + number) % (MAX_SEED + 1) for number in range(count))
+        return tuple(following(first, number) for number in range(count))
 
 
 def settle(request: GenerationRequest, model: DiffusionModel, count: TokenCount) -> Settled:

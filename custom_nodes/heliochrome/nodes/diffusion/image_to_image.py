@@ -11,11 +11,11 @@ from comfy_api.latest import io
 from ...core.extent import Extent
 from ...core.provenance import Provenance
 from ...diffusion.model import DiffusionModel
-from ...diffusion.request import MAX_SIDE, GenerationRequest
+from ...diffusion.request import MAX_SIDE, GenerationRequest, following
 from ..schema import DIFFUSION_CATEGORY, schema
 from ..tensors import from_image
 from ..widgets import earlier_input
-from .making import Maker, following, own
+from .making import Maker, own
 from .models import DiffusionChoice
 from .widgets import (
     OWN,

@@ -10,6 +10,7 @@ import torch
 from comfy_api.latest import io
 
 from ...core.provenance import Provenance
+from ...diffusion.photo_repair import repair_picture
 from ...diffusion.region import View
 from ...diffusion.repair import (
     CONTEXT,
@@ -17,15 +18,14 @@ from ...diffusion.repair import (
     MAX_CONTEXT,
     MAX_FEATHER,
     Blending,
-    repair,
     torn_regions,
 )
-from ...diffusion.request import GenerationRequest
+from ...diffusion.request import GenerationRequest, following
 from ..host import cancel
 from ..schema import DIFFUSION_CATEGORY, schema
-from ..tensors import FloatArray, from_image
+from ..tensors import from_image
 from ..widgets import earlier_input, image_input
-from .making import Maker, following, own
+from .making import Maker, own
 from .masks import masks_for
 from .models import DiffusionChoice
 from .widgets import (
@@ -136,27 +136,18 @@ class HeliochromeInpaint(io.ComfyNode):
             guidance_scale=own(guidance_scale),
             scheduler=own(scheduler),
         )
+        results = []
         repainted = 0
-
-        def repaint(part: FloatArray, where: FloatArray, index: int) -> FloatArray:
-            nonlocal repainted
-            height, width = where.shape
+        for picture, plane, regions in zip(pictures.color, masks, torn, strict=True):
             request = replace(
                 asked,
-                width=width,
-                height=height,
                 strength=strength,
                 seed=following(seed, repainted),
-                image=part,
-                mask=where,
+                image=picture,
+                mask=plane,
             )
-            repainted += 1
-            painted: FloatArray = maker.make(request).images[0]
-            return painted
-
-        results = []
-        for picture, plane, regions in zip(pictures.color, masks, torn, strict=True):
-            done = repair(picture, plane, regions, repaint, blending, cancel)
+            done = repair_picture(picture, request, regions, maker.make, blending, cancel)
+            repainted += len(regions)
             maker.note(done.notices)
             results.append(done.image)
         made = maker.finish(
@@ -165,6 +156,6 @@ class HeliochromeInpaint(io.ComfyNode):
             prompts=record_prompt,
             alpha=pictures.alpha,
             before=provenance,
-            more={"context": context, "feather": feather, "regions": repainted},
+            blending=blending,
         )
         return io.NodeOutput(made.image, made.provenance, made.seed)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
 from ...core.backends import AUTO
+from ...core.extent import Extent
 from ...core.jobs import part
 from ...core.notices import Notice
 from ...core.provenance import Parameter, Provenance
 from ...diffusion.engine import Generated
 from ...diffusion.lora import Lora
 from ...diffusion.model import DiffusionModel
-from ...diffusion.record import record
-from ...diffusion.request import MAX_SEED, GenerationRequest
+from ...diffusion.record import record, record_of_repair
+from ...diffusion.repair import Blending
+from ...diffusion.request import GenerationRequest
 from ..host import cancel, notify
 from ..tensors import FloatArray, Pictures, to_image
 from .engines import engines
@@ -80,23 +82,28 @@ class Maker:
         prompts: bool,
         alpha: FloatArray | None = None,
         before: Provenance | None = None,
-        more: Mapping[str, Parameter] | None = None,
+        blending: Blending | None = None,
     ) -> Made:
         """pictures: (B, H, W, 3); alpha: theirs, (B, H, W, 1). prompts: whether to record them.
-        before: the record that came with the picture. more: settings that are the node's own."""
+        before: the record that came with the picture. blending: how the pictures were
+        repaired, if they were."""
         told = [*self._notices, *(notice for made in self._made for notice in made.notices)]
         notify(self._node_id, list({notice.text: notice for notice in told}.values()))
         provenance = before
         if self._made:
             engine = self._open.engine
-            made = record(
-                self._made,
-                device=engine.device,
-                sha256=self._open.sha256,
-                prompts=prompts,
-                notices=self._notices,
-            )
-            parameters = {**made.parameters, **_of_lora(self._lora), **(more or {})}
+            about: Any = {
+                "device": engine.device,
+                "sha256": self._open.sha256,
+                "prompts": prompts,
+                "notices": self._notices,
+            }
+            if blending is None:
+                made = record(self._made, **about)
+            else:
+                extent = Extent.of(pictures.shape[1:])
+                made = record_of_repair(self._made, extent=extent, blending=blending, **about)
+            parameters = {**made.parameters, **_of_lora(self._lora)}
             made = replace(made, parameters=parameters)
             provenance = made.after(before)
         return Made(to_image(Pictures(pictures, alpha)), provenance, seed)
@@ -104,11 +111,6 @@ class Maker:
 
 def _of_lora(lora: Lora | None) -> dict[str, Parameter]:
     return {} if lora is None else {"lora": lora.path.name, "lora_alpha": lora.alpha}
-
-
-def following(seed: int, number: int) -> int:
-    """The seed of the picture with this number, as the engine counts them on."""
-    return (seed + number) % (MAX_SEED + 1)
 
 
 def own(value: _Value) -> _Value | None:
