@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import shutil
 import signal
 import subprocess
@@ -26,6 +27,7 @@ from heliochrome.core import errors
 from heliochrome.core.errors import BadSetting, BadWeights, GenerationFailed
 from heliochrome.diffusion import Engine, Generated, GenerationRequest, open_engine
 from heliochrome.diffusion.callbacks import Reporter, Step, StepWatch
+from heliochrome.diffusion.runtime import Pipelines
 
 
 class Broken(Exception):
@@ -211,6 +213,45 @@ def test_callbacks_run_where_the_caller_is(engine: Engine) -> None:
 
     engine.generate(ask(), progress=called, cancel=called, preview=called)
     assert seen == {("the node", threading.get_ident())}
+
+
+def working() -> set[threading.Thread]:
+    return {one for one in threading.enumerate() if one.name.startswith("heliochrome-diffusion")}
+
+
+def pipelines() -> int:
+    gc.collect()
+    return sum(type(one) is Pipelines for one in gc.get_objects())
+
+
+@pytest.mark.parametrize("error", [Broken, Interrupted])
+def test_an_opening_can_be_cancelled_and_leaves_nothing(
+    error: type[BaseException], tiny: Path
+) -> None:
+    before, opened = working(), pipelines()
+    with pytest.raises(error, match="from a callback"):
+        open_engine(tiny, cancel=raising(error, 1))
+    late = working() - before
+    assert late  # it still opens: nobody waits for that
+    for thread in late:
+        thread.join(30)
+        assert not thread.is_alive()
+    assert pipelines() == opened
+
+
+def test_an_opening_that_breaks_off_in_an_unknown_way_leaves_nothing(
+    tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from heliochrome.diffusion import engine as module
+
+    before, opened = working(), pipelines()
+    monkeypatch.setattr(module, "require_effect", raising(Interrupted, 1))
+    with pytest.raises(Interrupted):
+        open_engine(tiny)
+    for thread in working() - before:
+        thread.join(30)
+    assert not working() - before
+    assert pipelines() == opened
 
 
 def test_a_request_in_the_queue_can_be_cancelled(engine: Engine) -> None:

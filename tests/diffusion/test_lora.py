@@ -15,7 +15,13 @@ from test_diffusion_model import fixed_shapes
 from test_engine import PICTURES, ask, same
 
 import tiny_diffusion
-from heliochrome.core.errors import BadSetting, BadWeights, ModelNotFound
+from heliochrome.core.errors import (
+    BadSetting,
+    BadWeights,
+    GenerationFailed,
+    ModelNotFound,
+    OutOfMemory,
+)
 from heliochrome.core.lab import FloatArray
 from heliochrome.diffusion import Engine, Lora, open_engine
 
@@ -128,8 +134,6 @@ def test_it_goes_with_a_cache_and_survives_a_failure(
 ) -> None:
     from dataclasses import replace
 
-    from heliochrome.core.errors import GenerationFailed
-
     made = pictures(tiny, Lora(file), cache=tmp_path)
     assert equal(made, pictures(tiny, Lora(file), cache=tmp_path))
     assert equal(made, pictures(tiny, Lora(file)))
@@ -155,6 +159,34 @@ def test_a_model_that_takes_no_lora(file: Path, tmp_path: Path) -> None:
     with pytest.raises(BadWeights, match="Leave it out") as raised:
         open_engine(folder, loras=[Lora(file)])
     assert str(file) in str(raised.value)
+
+
+def test_a_model_that_fails_when_a_lora_is_tried(file: Path, tmp_path: Path) -> None:
+    folder = tiny_diffusion.build(tmp_path / "m")
+    path = folder / "unet" / "config.json"
+    # Sizes would be multiples of 8 then: the UNet itself fails at them.
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"block_out_channels": [8]}))
+    with pytest.raises(GenerationFailed, match="leave the LoRA out"):
+        open_engine(folder, loras=[Lora(file)])
+
+
+@pytest.mark.parametrize("at", [1, 2])  # without the LoRA, with it
+def test_no_memory_to_try_a_lora(
+    at: int, file: Path, tiny: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from heliochrome.diffusion import lora_check
+
+    calls = iter(range(1, 3))
+    real = lora_check.call_pipeline
+
+    def full(*arguments: Any) -> Any:
+        if next(calls) == at:
+            raise MemoryError
+        return real(*arguments)
+
+    monkeypatch.setattr(lora_check, "call_pipeline", full)
+    with pytest.raises(OutOfMemory, match="leave the LoRA out"):
+        open_engine(tiny, loras=[Lora(file)])
 
 
 @pytest.mark.parametrize("alpha", [float("nan"), float("inf"), 4.5, -5, True, "1", None, 10**400])

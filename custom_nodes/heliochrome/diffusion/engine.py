@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.backends.base import AUTO, says_out_of_memory
-from ..core.errors import GenerationFailed, HeliochromeError, OutOfMemory
+from ..core.errors import GenerationFailed, OutOfMemory
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress
 from ..core.memory import memory_errors
 from ..core.notices import Notice
@@ -71,13 +71,15 @@ class Engine:
         self._closed = False
         self._pipelines: Pipelines | None = None  # touched on the worker's thread only
 
-    def open(self) -> None:
+    def open(self, cancel: Cancel = never_cancel) -> None:
         """Load and compile the model now. Raises what `open_engine` raises."""
 
         def job(tell: Tell, stop: threading.Event) -> None:
-            require_effect(self._open(), self._opening.loras, self.model, self._count)
+            pipelines = self._open()
+            if not stop.is_set():
+                require_effect(pipelines, self._opening.loras, self.model, self._count)
 
-        self._worker.run(job)
+        self._worker.run(job, cancel=cancel)
 
     def generate(
         self,
@@ -116,6 +118,12 @@ class Engine:
             self._closed = True
             self._worker.run(lambda tell, stop: self._drop())
             self._worker.close()
+
+    def abandon(self) -> None:
+        """As `close`, but nobody waits: what still opens is freed when it is open."""
+        if not self._closed:
+            self._closed = True
+            self._worker.leave(self._drop)
 
     def _job(
         self, settled: Settled, latents: bool
@@ -173,16 +181,19 @@ def open_engine(
     cache: Path | None = None,
     loras: Sequence[Lora] = (),
     precision: str = AUTO,
+    cancel: Cancel = never_cancel,
 ) -> Engine:
     """Open a model folder in OpenVINO GenAI's layout.
 
     device: one of DEVICES. GPU and NPU could not be tried on the machines that this was made on;
     the NPU makes pictures of the model's native size only. cache: folder below which compiled
     models are kept, if it can be written to; the next opening is faster. precision: "auto" (f32
-    on the processor, the device's own elsewhere), or one that the device computes in.
+    on the processor, the device's own elsewhere), or one that the device computes in. What
+    cancel raises comes out of here at once; OpenVINO cannot be stopped, and what it still opens
+    is freed.
 
     Raises ModelNotFound, BadWeights, BadSetting, BackendUnavailable (the runtime or the device is
-    not here), OutOfMemory.
+    not here), OutOfMemory; GenerationFailed (the model fails when LoRA files are tried).
     """
     require_runtime()
     model = read_model(folder)
@@ -194,9 +205,9 @@ def open_engine(
     opening = Opening(model, device, precision, cache, tuple(loras))
     engine = Engine(opening, _counter(model), Worker("heliochrome-diffusion"))
     try:
-        engine.open()
-    except HeliochromeError:
-        engine.close()
+        engine.open(cancel)
+    except BaseException:
+        engine.abandon()
         raise
     return engine
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..core.backends.base import says_out_of_memory
-from ..core.errors import BadWeights
+from ..core.errors import BadWeights, GenerationFailed, OutOfMemory
 from ..core.lab import FloatArray
 from .callbacks import StepWatch
 from .calling import call_pipeline
@@ -28,19 +28,29 @@ def require_effect(
 ) -> None:
     """Raise BadWeights for a LoRA whose shapes do not fit, or that changes nothing.
 
+    Also OutOfMemory, and GenerationFailed if the model fails without a LoRA.
+
     OpenVINO GenAI would fail at each picture with the one, and leave out the other in silence:
     it finds layers by their names.
     """
     if not loras:
         return
     settled = settle(_smallest(model), model, count)
-    without = _picture(pipelines, model, settled, [])
+    try:
+        without = _picture(pipelines, model, settled, [])
+    except RUNTIME_ERRORS as error:
+        if says_out_of_memory(error):
+            raise _no_room(model) from error
+        raise GenerationFailed(
+            f"OpenVINO failed while LoRA files were tried with {model.name} ({reason(error)}): "
+            "check the model with `heliochrome sd list`, or leave the LoRA out."
+        ) from error
     for lora in loras:
         try:
             changed = _picture(pipelines, model, settled, [open_adapter(lora, MAX_ALPHA)])
         except RUNTIME_ERRORS as error:
             if says_out_of_memory(error):
-                raise
+                raise _no_room(model) from error
             raise BadWeights(
                 f"{lora.path} does not fit {model.name} ({reason(error)}): it was made for another "
                 "kind of model. Choose another LoRA."
@@ -50,6 +60,13 @@ def require_effect(
                 f"{lora.path} changes nothing in {model.name}: none of its layers is there. It was "
                 "made for another kind of model. Choose another LoRA."
             )
+
+
+def _no_room(model: DiffusionModel) -> OutOfMemory:
+    return OutOfMemory(
+        f"not enough memory to try the LoRA files with {model.name}: close other programs, or "
+        "leave the LoRA out."
+    )
 
 
 def _smallest(model: DiffusionModel) -> GenerationRequest:

@@ -61,6 +61,11 @@ class Worker:
             stop.set()
             future.cancel()
 
+    def leave(self, last: Callable[[], None]) -> None:
+        """`close` without waiting: `last` is done after the job that runs, then the thread ends."""
+        self._pool.submit(last)
+        self._pool.shutdown(wait=False)
+
     def close(self) -> None:
         """Wait for the job that runs, and end the thread."""
         self._pool.shutdown()

@@ -30,7 +30,9 @@ def _read(choice: DiffusionChoice) -> HostedModel[OpenDiffusion]:
     folder = resolve(places, choice.name, cancel=cancel)
     sha256 = digest(places, folder, cancel=cancel)
     loras = () if choice.lora is None else (choice.lora,)
-    engine = open_engine(folder, device=choice.device, cache=places.cache, loras=loras)
+    engine = open_engine(
+        folder, device=choice.device, cache=places.cache, loras=loras, cancel=cancel
+    )
     weights = sum(file.stat().st_size for file in folder.glob(_WEIGHTS))
     # Also on OpenVINO's GPU and NPU: the host knows no memory of theirs.
     holding = Holding(choice.name, f"openvino, {choice.device}", weights, True, engine.close)
