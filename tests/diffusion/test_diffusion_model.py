@@ -14,7 +14,7 @@ import pytest
 import tiny_diffusion
 from heliochrome.core.errors import BadWeights, ModelNotFound
 from heliochrome.core.extent import Extent
-from heliochrome.diffusion import open_engine, read_model
+from heliochrome.diffusion import GenerationRequest, open_engine, read_model
 
 ALL = ("text-to-image", "image-to-image", "inpaint")
 
@@ -194,3 +194,15 @@ def test_damaged_weights_are_refused_when_opened(part: str, tmp_path: Path) -> N
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(BadWeights, match="cannot be opened by OpenVINO"):
         open_engine(folder)
+
+
+@pytest.mark.parametrize("levels", [3, 5])
+def test_a_vae_that_enlarges_otherwise_than_its_file_says(levels: int, tmp_path: Path) -> None:
+    folder = tiny_diffusion.build(tmp_path / "m")
+    edit(folder / "vae_decoder" / "config.json", block_out_channels=[8] * levels)
+    engine = open_engine(folder)
+    request = GenerationRequest(prompt="", num_inference_steps=1, seed=1)
+    for _ in range(2):
+        with pytest.raises(BadWeights, match="block_out_channels"):
+            engine.generate(request)
+    engine.close()

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.backends.base import AUTO, says_out_of_memory
-from ..core.errors import GenerationFailed, OutOfMemory
+from ..core.errors import BadWeights, GenerationFailed, OutOfMemory
+from ..core.extent import Extent
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress
 from ..core.memory import memory_errors
 from ..core.notices import Notice
@@ -95,7 +96,8 @@ class Engine:
         at once; the step that runs is then finished in the background, and a next request waits
         for that. preview: only for models with the latents of Stable Diffusion 1 and 2.
 
-        Raises BadSetting, BadImage; OutOfMemory, GenerationFailed (the runtime broke off).
+        Raises BadSetting, BadImage; OutOfMemory, GenerationFailed (the runtime broke off),
+        BadWeights (the model makes pictures of another size than its files say).
         """
         if self._closed:
             raise RuntimeError("this engine was closed")
@@ -163,6 +165,13 @@ class Engine:
                 "starts afresh; if it fails too, check the model with `heliochrome sd list`."
             ) from error
         watch.require_going()  # what comes back from a stop is no picture
+        height, width = result.shape[1:3]
+        if Extent(width, height) != settled.extent:
+            raise BadWeights(
+                f"{self.model.name} made a picture of {Extent(width, height)} where "
+                f"{settled.extent} was asked for: block_out_channels in the config.json of its "
+                "VAE, or of its UNet, is not the model's. Get or convert the model again."
+            )
         return from_runtime(result)
 
     def _open(self) -> Pipelines:
