@@ -21,6 +21,7 @@ import tiny_legacy
 from heliochrome.cli import main
 from heliochrome.core.photo import read_photo, result_record
 from model_server import running_server
+from photo_samples import ADOBE_RGB, PROPHOTO, rgb_profile
 
 
 @pytest.fixture(scope="module")
@@ -129,6 +130,27 @@ def test_only_what_is_white_in_the_mask_is_repainted(
     arguments = ("--image", photo, "--mask", mask, "--seed", seed)
     assert generate("whole", "-o", here / "b.tif", *arguments) == 0
     assert np.array_equal(after.pixels, read_photo(here / "b.tif").pixels)
+
+
+@pytest.mark.parametrize(
+    ("primaries", "gamma"), [(ADOBE_RGB, 563 / 256), (PROPHOTO, 1.8)], ids=["adobe", "prophoto"]
+)
+@pytest.mark.parametrize("alpha", [False, True])
+def test_colours_that_srgb_does_not_have_stay_outside_the_mask(
+    here: Path, mask: Path, primaries: tuple, gamma: float, alpha: bool
+):
+    y, x = np.mgrid[:200, :300]
+    vivid = np.stack([x * 255 // 300, 255 - y, (x + y) // 2, x % 256], -1).astype(np.uint8)
+    picture = Image.fromarray(vivid[..., : 4 if alpha else 3])
+    profile = rgb_profile(primaries, gamma)
+    picture.save(here / "wide.png", icc_profile=profile)
+    arguments = ("--image", here / "wide.png", "--mask", mask, "--seed", 1)
+    assert generate("whole", "-o", here / "a.png", *arguments) == 0
+    with Image.open(here / "a.png") as after:
+        assert after.info["icc_profile"] == profile
+        changed = (np.asarray(after) != np.asarray(picture)).any(axis=-1)
+    torn = read_photo(mask).pixels[..., 0] > 0
+    assert not changed[~torn].any() and changed[torn].mean() > 0.5
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,9 @@ def run(args: argparse.Namespace) -> int:
         raise BadSetting("--mask needs the picture that it belongs to: add --image PICTURE.")
     if args.strength is not None and args.image is None:
         raise BadSetting("--strength needs a picture to start from: add --image PICTURE.")
-    photo = None if args.image is None else read_photo(args.image.expanduser())
+    photo = None
+    if args.image is not None:
+        photo = read_photo(args.image.expanduser(), keep_stored=args.mask is not None)
     mask = None if args.mask is None else mask_of(read_photo(args.mask.expanduser()))
     request = GenerationRequest.from_mapping(
         {"prompt": args.prompt, **fields},

@@ -20,6 +20,7 @@ from .record import record_of_repair
 from .region import Region, View
 from .repair import Blending, Repaired, repair, torn_regions
 from .request import GenerationRequest, following
+from .tears import BoolArray
 
 if TYPE_CHECKING:
     from .engine import Engine, Generated
@@ -31,11 +32,13 @@ _BLENDING: Final = Blending()
 class RepairedPhoto:
     """pixels: as large as the photograph `like` and of its type; where the mask is 0 its own.
 
-    provenance: of this repair alone; callers add what was there before. settings: every field of
+    kept: (H, W) where that is. provenance: of this repair alone; callers add what was there
+    before. settings: every field of
     a request but its pictures, as used; width and height are the photograph's. seed: the first.
     """
 
     pixels: Pixels
+    kept: BoolArray
     like: Photo
     provenance: Provenance
     settings: Mapping[str, Any]
@@ -46,7 +49,9 @@ class RepairedPhoto:
         self, path: str | os.PathLike[str], provenance: Provenance, *, allow_loss: bool = False
     ) -> tuple[str, ...]:
         """See `write_photo`. provenance: this one's, with what callers added."""
-        return write_photo(path, self.pixels, self.like, provenance, allow_loss=allow_loss)
+        return write_photo(
+            path, self.pixels, self.like, provenance, kept=self.kept, allow_loss=allow_loss
+        )
 
 
 def require_repair(request: GenerationRequest) -> None:
@@ -70,13 +75,16 @@ def repair_photo(
 ) -> RepairedPhoto:
     """Repaint `photo`, of any size, where the request's mask says so, and nothing else.
 
-    request: with the mask, as large as the photograph; each region is one more request with the
-    following seed. sha256, prompts: see `record`. Raises BadSetting (see `require_repair`),
-    BadImage (another size, or a mask without white), and what `Engine.generate` raises.
+    photo: read with keep_stored. request: with the mask, as large as the photograph; each region
+    is one more request with the following seed. sha256, prompts: see `record`. Raises BadSetting
+    (see `require_repair`), BadImage (another size, or a mask without white), and what
+    `Engine.generate` raises.
     """
     require_repair(request)
     if request.mask is None:
         raise BadImage("a photograph is repaired where a mask is white: give one.")
+    if photo.returns_to_profile and photo.stored is None:
+        raise ValueError("a photograph that is repaired must be read with keep_stored=True")
     picture = as_floats(photo.pixels)
     regions = torn_regions(picture, request.mask, View.of(engine.model), blending)
     if not regions:
@@ -101,6 +109,7 @@ def repair_photo(
     told = [*done.notices, *(notice for one in made for notice in one.notices)]
     return RepairedPhoto(
         repainted(photo, request.mask, done.image),
+        request.mask == 0,
         photo,
         provenance,
         _settings(made[0].request, Extent.of(picture.shape)),

@@ -66,7 +66,8 @@ class Photo:
     input and so of the output; `pixels` may be wider where a profile was converted.
     lossless: a WebP input was lossless and stays so. returns_to_profile: `pixels` were
     converted from `metadata.icc` and are converted back on writing.
-    source: where it was read from; never overwritten.
+    stored: (H, W, 3) where asked for and `returns_to_profile`: the file's own values, of which
+    `pixels` cannot hold those that no sRGB has. source: where it was read from; never overwritten.
     notes: sentences for the user about what could not be kept or was decided for them.
     """
 
@@ -77,6 +78,7 @@ class Photo:
     metadata: Metadata = field(default_factory=Metadata)
     lossless: bool = False
     returns_to_profile: bool = False
+    stored: Pixels | None = None
     source: Path | None = None
     notes: tuple[str, ...] = ()
 

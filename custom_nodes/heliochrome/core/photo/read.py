@@ -37,19 +37,22 @@ _READERS: Final[dict[FileKind, Callable[[BinaryIO], Embedded]]] = {
 }
 
 
-def read_photo(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Photo:
+def read_photo(
+    path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS, keep_stored: bool = False
+) -> Photo:
     """Read JPEG, PNG, TIFF, WebP, BMP or GIF, told apart by content and not by name.
 
     Grey, RGB, palette and CMYK of 1 to 16 bits become uint8 or uint16 sRGB RGB; 16 bits stay
     16. max_pixels is checked against the header before anything is decoded. Of several pages
-    or frames the first is read, and `notes` says so.
+    or frames the first is read, and `notes` says so. keep_stored: fill in `Photo.stored`, for
+    results that keep some of the photograph's pixels as they are; it takes memory.
 
     Raises BadImage, one sentence set with the path in front, for whatever cannot be read whole.
     """
     path = Path(path)
     try:
         with open_photo(path) as (file, kind):
-            return _read(file, kind, max_pixels, path)
+            return _read(file, kind, max_pixels, path, keep_stored)
     except BadImage as error:
         raise BadImage(f"{path}: {error}") from error
 
@@ -81,7 +84,7 @@ def result_record(path: str | os.PathLike[str]) -> Provenance | None:
         return None
 
 
-def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path) -> Photo:
+def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path, keep_stored: bool) -> Photo:
     found = _embedded(file, kind)
     profile = found.metadata.icc
     decoded = decode(file, kind, profile, max_pixels)
@@ -90,8 +93,9 @@ def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path) -> Photo:
     notes = (*found.notes, *decoded.notes)
     if alpha is not None:
         alpha = orientation.apply(alpha, found.orientation)
-    route = decoded.colours.route
+    route, stored = decoded.colours.route, None
     if route == "both-ways" and profile:
+        stored = pixels if keep_stored else None
         pixels = profiles.to_srgb(pixels, profile)
         alpha = _widened(alpha)
     elif route == "curve" and profile:
@@ -107,6 +111,7 @@ def _read(file: BinaryIO, kind: FileKind, max_pixels: int, path: Path) -> Photo:
         metadata=_for_output(found.metadata, decoded),
         lossless=found.lossless,
         returns_to_profile=route == "both-ways",
+        stored=stored,
         source=path.absolute(),
         notes=notes,
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import BadImage, OutputExists, OutputFailed
 from ..provenance import Provenance, to_xmp
@@ -29,16 +30,18 @@ def write_photo(
     like: Photo,
     provenance: Provenance,
     *,
+    kept: NDArray[np.bool_] | None = None,
     overwrite: bool = False,
     allow_loss: bool = False,
 ) -> tuple[str, ...]:
     """Write `pixels` to `path` with the alpha, metadata, profile and bit depth of `like`.
 
-    pixels: (H, W, 3) uint8 or uint16 sRGB, as large as `like`. The format is that of the
-    suffix: JPEG at quality 95 without chroma subsampling, PNG, TIFF (deflate), or WebP
-    (lossless if the input was). What that format cannot hold is an error, unless `allow_loss`
-    says that the caller chose the format knowingly; then it is left out and told in the
-    returned sentences, which are empty if nothing was lost.
+    pixels: (H, W, 3) uint8 or uint16 sRGB, as large as `like`. kept: (H, W), true where
+    `like.stored` is written instead, so that not even the way to sRGB and back shows there.
+    The format is that of the suffix: JPEG at quality 95 without chroma subsampling, PNG, TIFF
+    (deflate), or WebP (lossless if the input was). What that format cannot hold is an error,
+    unless `allow_loss` says that the caller chose the format knowingly; then it is left out and
+    told in the returned sentences, which are empty if nothing was lost.
 
     The file appears whole or not at all. The input is never overwritten, under any name or
     link; with `overwrite` only results of ours are replaced. Raises BadImage, OutputExists
@@ -61,7 +64,7 @@ def write_photo(
             f"Use {SUFFIXES[like.format][0]}, or choose {name.upper()} explicitly."
         )
     depth: BitDepth = like.bit_depth if name in _HOLDS_16_BITS else 8
-    colour, alpha = _stored_values(pixels, like, name, depth)
+    colour, alpha = _stored_values(pixels, like, name, depth, kept)
     with publish.new_file(target, overwrite=overwrite) as file:
         _write(file, target, colour, alpha, name, metadata, like.lossless)
     return losses
@@ -149,15 +152,23 @@ def _held_by(
 
 
 def _stored_values(
-    pixels: Pixels, like: Photo, name: PhotoFormat, depth: BitDepth
+    pixels: Pixels,
+    like: Photo,
+    name: PhotoFormat,
+    depth: BitDepth,
+    kept: NDArray[np.bool_] | None,
 ) -> tuple[Pixels, Pixels | None]:
     """The values to encode: in the photograph's own profile, at `depth` bits."""
     alpha = like.alpha
     if alpha is not None and name not in _HOLDS_ALPHA:
         both: BitDepth = 16 if np.uint16 in (pixels.dtype, alpha.dtype) else 8
         pixels, alpha = flattened(to_depth(pixels, both), to_depth(alpha, both)), None
+        kept = None  # nothing stays as it was under transparent parts
     if alpha is not None:
         alpha = to_depth(alpha, depth)
     if like.returns_to_profile and like.metadata.icc:
-        return profiles.from_srgb(pixels, like.metadata.icc, depth), alpha
+        colour = profiles.from_srgb(pixels, like.metadata.icc, depth)
+        if kept is not None and like.stored is not None:
+            np.copyto(colour, to_depth(like.stored, depth), where=kept[..., np.newaxis])
+        return colour, alpha
     return to_depth(pixels, depth), alpha
