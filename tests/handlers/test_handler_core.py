@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -236,10 +237,14 @@ def test_work_stops_before_the_deadline_and_the_next_request_is_as_ever(ask: Cal
 def test_whoever_waits_for_another_request_waits_no_longer_than_there_is_time(
     ask: Caller, service: Service
 ) -> None:
-    with service.lock:
+    done = threading.Event()
+    with ThreadPoolExecutor() as pool:
+        other = pool.submit(service.run, lambda stop: done.wait(30), lambda: None)
         started = time.monotonic()
         response = ask(GOOD, deadline=started + 2.3)
         assert (response.status, time.monotonic() - started < 1) == (504, True)
+        done.set()
+        assert other.result() is True
     assert ask(GOOD, deadline=time.monotonic() + 60).status == 200
 
 

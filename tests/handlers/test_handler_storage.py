@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
+import time
 import urllib.request
+from collections.abc import Callable
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import obstore
 import pytest
 from handler_calls import (
     GOOD,
@@ -20,9 +25,13 @@ from handler_calls import (
     record_of,
     sample,
 )
+from obstore.exceptions import PermissionDeniedError
 
+from heliochrome.core.errors import OutputFailed
 from heliochrome.core.photo import read_photo
+from heliochrome.handlers import objects
 from heliochrome.handlers.created import Coloured, colorize_created
+from heliochrome.handlers.deadline import Deadline
 from heliochrome.handlers.places import Place
 from heliochrome.handlers.service import Service
 from object_storage import ObjectStorage
@@ -43,6 +52,14 @@ def bucket(storage: ObjectStorage, request: pytest.FixtureRequest) -> str:
     """One of the test's own."""
     number = abs(hash(request.node.nodeid)) % 10**9
     return storage.bucket(f"photos-{number}")
+
+
+@pytest.fixture
+def oss(storage: ObjectStorage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oss:// leads to the same stand-in."""
+    monkeypatch.setenv("OSS_ENDPOINT", storage.environ["AWS_ENDPOINT_URL"])
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "testing")
 
 
 def place(address: str) -> Place:
@@ -126,17 +143,34 @@ def test_what_nobody_waits_for_is_stored_once(
 class Events:
     """Objects created in one bucket, coloured from in/ to out/."""
 
-    def __init__(self, ask: Caller, storage: ObjectStorage, bucket: str) -> None:
-        self.storage, self.bucket = storage, bucket
+    def __init__(
+        self, ask: Caller, storage: ObjectStorage, bucket: str, scheme: str = "s3"
+    ) -> None:
+        self.ask, self.storage, self.bucket = ask, storage, bucket
+        self.scheme = scheme
         self.service = ask.with_settings(
-            event_source=place(f"s3://{bucket}/in"),
-            event_target=place(f"s3://{bucket}/out"),
+            event_source=place(f"{scheme}://{bucket}/in"),
+            event_target=place(f"{scheme}://{bucket}/out"),
             event_settings={"size": 256},
         ).service
 
+    def of_scheme(self, scheme: str) -> Events:
+        return Events(self.ask, self.storage, self.bucket, scheme)
+
+    def while_it_is_coloured(self, happens: Callable[[], object]) -> Service:
+        """A service for one call of this: something happens between reading and writing."""
+        other = copy(self.service)
+
+        def run(work: Any, cancel: Any) -> Any:
+            happens()
+            return self.service.run(work, cancel)
+
+        other.run = run  # type: ignore[method-assign]
+        return other
+
     def __call__(self, key: str, service: Service | None = None) -> Coloured:
         return colorize_created(
-            Place("s3", self.bucket, key),
+            Place(self.scheme, self.bucket, key),
             request_id="r",
             service=lambda: service or self.service,
         )
@@ -190,6 +224,119 @@ def test_what_is_not_a_result_of_the_photograph_is_not_replaced(created: Events)
     outcome = created("in/a.png")
     assert (outcome.status, outcome.code) == ("failed", "output_failed")
     assert created.storage.get(created.bucket, "out/a.png") == b"somebody's only copy"
+
+
+@pytest.mark.parametrize("scheme", ["s3", "oss"])
+@pytest.mark.parametrize("before", [None, "an older version"])
+def test_what_is_put_there_while_it_works_is_not_replaced(
+    created: Events, storage: ObjectStorage, scheme: str, before: str | None, oss: None
+) -> None:
+    created = created.of_scheme(scheme)
+    if before:
+        created.storage.put(created.bucket, "in/a.png", sample(seed=1))
+        assert created("in/a.png").status == "done"
+    created.storage.put(created.bucket, "in/a.png", sample())
+    theirs = b"somebody's only copy"
+    intruded = created.while_it_is_coloured(
+        lambda: created.storage.put(created.bucket, "out/a.png", theirs)
+    )
+    outcome = created("in/a.png", intruded)
+    assert (outcome.status, outcome.code) == ("failed", "output_failed")
+    assert created.storage.get(created.bucket, "out/a.png") == theirs
+
+
+@pytest.mark.parametrize("scheme", ["s3", "oss"])
+def test_a_slow_event_does_not_replace_the_result_of_a_newer_photograph(
+    created: Events, scheme: str, oss: None
+) -> None:
+    created = created.of_scheme(scheme)
+    created.storage.put(created.bucket, "in/a.png", sample())
+
+    def newer() -> None:
+        created.storage.put(created.bucket, "in/a.png", sample(seed=1))
+        assert created("in/a.png").status == "done"
+
+    outcome = created("in/a.png", created.while_it_is_coloured(newer))
+    assert (outcome.status, outcome.code) == ("failed", "output_failed")
+    kept = created.storage.get(created.bucket, "out/a.png")
+    assert created("in/a.png").status == "skipped"  # the next try
+    assert created.storage.get(created.bucket, "out/a.png") == kept
+
+
+def test_a_photograph_replaced_between_reading_and_looking_is_tried_again(
+    created: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The newer one is coloured before the older looks whether it has been coloured."""
+    created.storage.put(created.bucket, "in/a.png", sample())
+    download = objects.download
+
+    def then_newer(*given: Any) -> Any:
+        head = download(*given)
+        monkeypatch.setattr(objects, "download", download)
+        created.storage.put(created.bucket, "in/a.png", sample(seed=1))
+        assert created("in/a.png").status == "done"
+        return head
+
+    monkeypatch.setattr(objects, "download", then_newer)
+    outcome = created("in/a.png")
+    assert (outcome.status, outcome.code) == ("failed", "output_failed")
+    assert created("in/a.png").status == "skipped"
+
+
+def test_two_events_of_one_photograph_at_once_are_both_content(created: Events) -> None:
+    created.storage.put(created.bucket, "in/a.png", sample())
+    twin = created.while_it_is_coloured(lambda: created("in/a.png"))
+    assert created("in/a.png", twin).status == "done"
+
+
+def test_where_oss_tells_nothing_nothing_is_written(
+    created: Events, monkeypatch: pytest.MonkeyPatch, oss: None
+) -> None:
+    """S3 answers so for what is not there, and puts only what is not there; OSS just puts."""
+    created = created.of_scheme("oss")
+    created.storage.put(created.bucket, "in/a.png", sample())
+    get_async = obstore.get_async
+
+    async def get(store: Any, key: str, **options: Any) -> Any:
+        if key.startswith("out/"):
+            raise PermissionDeniedError("403")
+        return await get_async(store, key, **options)
+
+    monkeypatch.setattr(obstore, "get_async", get)
+    outcome = created("in/a.png")
+    assert (outcome.status, outcome.code) == ("failed", "storage_failed")
+    assert created.storage.keys(created.bucket) == ["in/a.png"]
+
+
+def test_storage_that_does_not_answer_does_not_outlast_the_deadline(
+    ask: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        folder = place("s3://silent")
+        asks = ask.with_settings(buckets=(folder,), output=folder, deadline_margin_s=0.5)
+        for document, about in (
+            ({"image": "s3://silent/a.png"}, {}),
+            (GOOD, {"reply": "stored"}),
+        ):
+            started = time.monotonic()
+            response = asks(document, deadline=started + 1.5, **about)
+            assert response.code == "deadline_exceeded"
+            assert time.monotonic() - started < 1.5
+
+
+def test_nothing_is_stored_in_several_parts(storage: ObjectStorage, bucket: str) -> None:
+    """The roles' policies and the buckets' lifecycles are made for one."""
+    target = Place("s3", bucket, "large.bin")
+    objects.store(target, bytes(12_000_000), "image/png", Deadline(None, 0))
+    e_tag = storage.client.head_object(Bucket=bucket, Key="large.bin")["ETag"]
+    assert "-" not in e_tag  # "<digest>-<parts>" otherwise
+
+
+def test_a_full_disk_is_not_blamed_on_storage(storage: ObjectStorage, bucket: str) -> None:
+    storage.put(bucket, "a.png", sample())
+    with Path("/dev/full").open("wb") as full, pytest.raises(OutputFailed, match="room"):
+        objects.download(Place("s3", bucket, "a.png"), full, 10**6, Deadline(None, 0))
 
 
 @pytest.mark.parametrize(

@@ -117,11 +117,7 @@ def _initialize(request_id: str, deadline: float | None) -> HandlerResponse:
     try:
         service = the_service()
         cancel = Deadline(deadline, service.settings.deadline_margin_s)
-        with cancel.turn(service.lock):
-            if service.settings.event_source is not None:
-                service.models.colorizer(cancel)
-            if service.settings.diffusion_model is not None:
-                service.models.generator(cancel)
+        service.run(service.open_models, cancel)
     except HeliochromeError as error:
         journal.tell_failure(error, request_id, content=False)
         return error_response(error, request_id)

@@ -58,15 +58,17 @@ def _answer(request: HandlerRequest, deadline: float | None, service: Service) -
     cancel()
     asked = read_body(request, settings.max_request_bytes)
     wanted = picture_wanted(request.accept)
-    if request.reply == "stored" and (before := delivery.stored_before(request, settings)):
+    if request.reply == "stored" and (before := delivery.stored_before(request, settings, cancel)):
         return before
     if settings.log_content:
-        journal.tell("asked", request_id=request.request_id, task=asked.task, **asked.fields)
+        journal.tell(
+            "asked", request_id=request.request_id, task=asked.task, fields=dict(asked.fields)
+        )
     with memory_errors("answer the request"):
         made = _do(asked, wanted, service, cancel)
         if request.reply == "stored":
-            return delivery.keep(made, request, settings)
-        return delivery.answer(made, request, wanted, settings)
+            return delivery.keep(made, request, settings, cancel)
+        return delivery.answer(made, request, wanted, settings, cancel)
 
 
 def _do(asked: Asked, wanted: str | None, service: Service, cancel: Deadline) -> Made:

@@ -17,9 +17,10 @@ from . import journal, objects
 from .asked import recipe_of
 from .deadline import Deadline
 from .objects import Head
-from .pictures import read, scratch_file
+from .pictures import read
 from .places import Place
 from .refusals import Refusal, code_of
+from .scratch import scratch_file
 from .service import Service, the_service
 from .work import colorize
 
@@ -95,15 +96,30 @@ def _colorize(source: Place, service: Service, deadline: float | None) -> Colour
         received = read(file, str(source), settings)
     target = _target(source, settings.event_source, settings.event_target, received.photo.format)
     notes = {"source": _mark(source), "source-etag": head.e_tag.strip('"')}
-    before = objects.look(target)
-    if before is not None and _is_done(before, notes, target):
-        return Coloured(str(source), str(target), "skipped", "It has been coloured before.")
+    before = objects.look(target, cancel)
+    if before is not None:
+        if _is_done(before, notes, target):
+            return Coloured(str(source), str(target), "skipped", "It has been coloured before.")
+        _require_still(source, head, cancel)
     made = service.run(lambda stop: colorize(received, recipe, None, service.models, stop), cancel)
     picture = made.pictures[0]
-    objects.store(target, picture.file, picture.mime_type, notes)
+    try:
+        objects.store(target, picture.file, picture.mime_type, cancel, notes, over=before)
+    except OutputExists:
+        now = objects.look(target, cancel)
+        if now is None or not _is_done(now, notes, target):
+            raise  # another version of it has been coloured: the next try reads the present one
     return Coloured(
         str(source), str(target), "done", " ".join(notice["text"] for notice in made.notices)
     )
+
+
+def _require_still(source: Place, head: Head, cancel: Deadline) -> None:
+    """Raises OutputExists if the photograph was replaced after it was read: what lies in the
+    target may be the later one's result, which then must not give way to the earlier one's."""
+    now = objects.look(source, cancel)
+    if now is None or now.e_tag != head.e_tag:
+        raise OutputExists(f"{source} has been replaced since it was read: try again.")
 
 
 def _not_ours(source: Place, folder: Place) -> str | None:

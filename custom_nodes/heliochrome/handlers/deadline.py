@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from .refusals import OutOfTime
 
@@ -23,15 +20,12 @@ class Deadline:
         if self._at is not None and time.monotonic() >= self._at:
             raise OutOfTime("The time this function is given is over.")
 
-    @contextmanager
-    def turn(self, lock: threading.Lock) -> Iterator[None]:
-        """The lock, waited for no longer than there is time. Raises OutOfTime."""
+    def left(self) -> float | None:
+        """Seconds, 0 at least; None for no end."""
+        return None if self._at is None else max(0.0, self._at - time.monotonic())
+
+    def pause(self, seconds: float) -> None:
+        """Wait so long, or as long as there is time. Raises OutOfTime."""
+        left = self.left()
+        time.sleep(seconds if left is None else min(seconds, left))
         self()
-        left = -1 if self._at is None else max(0.0, self._at - time.monotonic())
-        if not lock.acquire(timeout=left):
-            raise OutOfTime("Another request took all the time.")
-        try:
-            self()
-            yield
-        finally:
-            lock.release()

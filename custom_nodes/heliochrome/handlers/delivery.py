@@ -9,6 +9,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from . import objects
+from .deadline import Deadline
 from .places import Place
 from .refusals import Refusal
 from .request import HandlerRequest
@@ -20,7 +21,11 @@ _PRIVATE: Final = ("prompt", "negative_prompt")  # headers are logged by many a 
 
 
 def answer(
-    made: Made, request: HandlerRequest, wanted: str | None, settings: HandlerSettings
+    made: Made,
+    request: HandlerRequest,
+    wanted: str | None,
+    settings: HandlerSettings,
+    cancel: Deadline,
 ) -> HandlerResponse:
     """200 with the picture (`wanted`) or with JSON; 303 to the picture where it is too large
     for the first. Raises Refusal: too large for both, or storage failed."""
@@ -36,11 +41,11 @@ def answer(
             "can be answered. Ask for a smaller or for fewer pictures; or let the operator name "
             "a bucket with HELIOCHROME_OUTPUT, to which a link is then given.",
         )
-    places = _stored(made, request, settings.output)
+    places = _stored(made, request, settings.output, cancel)
     images = [
         {
             **_about(picture),
-            "url": objects.link(place, settings.output_seconds),
+            "url": objects.link(place, settings.output_seconds, cancel),
             "expires_in": settings.output_seconds,
         }
         for picture, place in zip(made.pictures, places, strict=True)
@@ -52,23 +57,27 @@ def answer(
     return json_response(303, document, headers)
 
 
-def stored_before(request: HandlerRequest, settings: HandlerSettings) -> HandlerResponse | None:
+def stored_before(
+    request: HandlerRequest, settings: HandlerSettings, cancel: Deadline
+) -> HandlerResponse | None:
     """The answer to an earlier delivery of the same request. Raises Refusal."""
-    found = objects.read(_record(request, _output(settings)))
+    found = objects.read(_record(request, _output(settings)), cancel)
     return None if found is None else json_response(200, json.loads(found))
 
 
-def keep(made: Made, request: HandlerRequest, settings: HandlerSettings) -> HandlerResponse:
+def keep(
+    made: Made, request: HandlerRequest, settings: HandlerSettings, cancel: Deadline
+) -> HandlerResponse:
     """Store pictures, and then the answer, so that it is there only when they are."""
     output = _output(settings)
-    places = _stored(made, request, output)
+    places = _stored(made, request, output, cancel)
     images = [
         {**_about(picture), "address": str(place)}
         for picture, place in zip(made.pictures, places, strict=True)
     ]
     document = {"request_id": request.request_id, "images": images, **made.about()}
     response = json_response(200, document, {ID_HEADER: request.request_id})
-    objects.store(_record(request, output), response.body, JSON_TYPE)
+    objects.store(_record(request, output), response.body, JSON_TYPE, cancel)
     return response
 
 
@@ -85,11 +94,11 @@ def _record(request: HandlerRequest, output: Place) -> Place:
     return output.below(f"{request.request_id}.json")
 
 
-def _stored(made: Made, request: HandlerRequest, output: Place) -> list[Place]:
+def _stored(made: Made, request: HandlerRequest, output: Place, cancel: Deadline) -> list[Place]:
     places = []
     for number, picture in enumerate(made.pictures, 1):
         place = output.below(f"{request.request_id}-{number}{picture.suffix}")
-        objects.store(place, picture.file, picture.mime_type)
+        objects.store(place, picture.file, picture.mime_type, cancel)
         places.append(place)
     return places
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,14 +15,15 @@ import numpy as np
 
 from ..core.disk import hash_file, human_bytes
 from ..core.errors import BadImage, BadSetting
-from ..core.jobs import Cancel
 from ..core.lab import FloatArray
 from ..core.photo import Metadata, Photo, read_photo, result_record
 from ..core.photo.png import wrap
 from ..core.provenance import Provenance
 from . import objects
+from .deadline import Deadline
 from .places import Place, is_address
 from .refusals import Refusal
+from .scratch import append, scratch_file
 from .settings import HandlerSettings
 
 _DATA_URL: Final = re.compile(r"data:[\w.+-]+/[\w.+-]+;base64,", re.ASCII)
@@ -42,7 +40,7 @@ class Received:
     record: Provenance | None = None
 
 
-def receive(text: str, name: str, settings: HandlerSettings, cancel: Cancel) -> Received:
+def receive(text: str, name: str, settings: HandlerSettings, cancel: Deadline) -> Received:
     """Read base64, a data: URL, or an address below HELIOCHROME_BUCKETS.
 
     name: "image" or "mask", for messages. Raises BadImage, Refusal, what `cancel` raises.
@@ -52,8 +50,7 @@ def receive(text: str, name: str, settings: HandlerSettings, cancel: Cancel) -> 
             place = _allowed(text, name, settings)
             objects.download(place, file, settings.max_image_bytes, cancel)
         else:
-            file.write(_decoded(text, name, settings.max_image_bytes))
-            file.flush()
+            append(file, _decoded(text, name, settings.max_image_bytes))
         return read(file, name, settings)
 
 
@@ -65,13 +62,6 @@ def read(file: BinaryIO, name: str, settings: HandlerSettings) -> Received:
     except BadImage as error:
         raise BadImage(str(error).replace(str(path), name)) from error
     return Received(photo, hash_file(path), result_record(path))
-
-
-@contextmanager
-def scratch_file() -> Iterator[BinaryIO]:
-    """An empty file with a name, gone afterwards."""
-    with tempfile.NamedTemporaryFile(prefix="heliochrome-") as file:
-        yield file  # type: ignore[misc]  # it is one for all that matters
 
 
 def to_png(image: FloatArray, xmp: bytes) -> bytes:

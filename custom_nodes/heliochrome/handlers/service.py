@@ -18,16 +18,15 @@ _Result = TypeVar("_Result")
 
 
 class Service:
-    """Settings, models, and the lock that lets one request at a time work.
+    """Settings, models, and the thread that works for one request at a time.
 
-    The work has a thread of its own: what cannot be interrupted (a model that is opened, one
-    pass of a large network) does not keep the caller from answering in time.
+    What cannot be interrupted there (a model that is opened, one pass of a large network) does
+    not keep the caller from answering in time.
     """
 
     def __init__(self, settings: HandlerSettings) -> None:
         self.settings = settings
         self.models = Models(settings)
-        self.lock = threading.Lock()
         self._worker = Worker("heliochrome-handler")
 
     def run(self, work: Callable[[Cancel], _Result], cancel: Cancel) -> _Result:
@@ -42,11 +41,17 @@ class Service:
                 if stop.is_set():
                     raise OutOfTime("Nobody waits for this any longer.")
 
-            with self.lock:
-                given_up()
-                return work(given_up)
+            given_up()
+            return work(given_up)
 
         return self._worker.run(job, cancel=cancel)
+
+    def open_models(self, cancel: Cancel) -> None:
+        """The network that this function is for. Work, for `run`. Raises what `Models` raises."""
+        if self.settings.event_source is not None:
+            self.models.colorizer(cancel)
+        if self.settings.diffusion_model is not None:
+            self.models.generator(cancel)
 
     def close(self) -> None:
         """Wait for the work that goes on, and let go of the models."""

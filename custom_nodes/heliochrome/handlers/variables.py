@@ -9,6 +9,7 @@ from typing import Any
 
 from ..core.backends import AUTO, BACKENDS
 from ..core.errors import BadSetting
+from ..core.paths import from_user
 from .places import Place
 
 
@@ -17,7 +18,10 @@ def text(variable: str, text: str) -> str:
 
 
 def path(variable: str, text: str) -> Path:
-    return Path(text).expanduser()
+    try:
+        return from_user(text)
+    except BadSetting as error:
+        raise BadSetting(f"{variable}: {error}") from error
 
 
 def switch(variable: str, text: str) -> bool:

@@ -21,6 +21,7 @@ from ..diffusion.record import record
 from ..diffusion.request import GenerationRequest
 from .accepting import ANY_PICTURE, PICTURES
 from .asked import Asked, Task
+from .deadline import Deadline
 from .models import Models
 from .pictures import Received, receive, to_png
 from .refusals import Refusal
@@ -82,7 +83,7 @@ class Generation:
 
 
 def generation_of(
-    asked: Asked, wanted: str | None, settings: HandlerSettings, cancel: Cancel
+    asked: Asked, wanted: str | None, settings: HandlerSettings, cancel: Deadline
 ) -> Generation:
     """The request, checked as far as it can be without a model. Raises BadSetting, BadImage,
     Refusal and what `cancel` raises."""
