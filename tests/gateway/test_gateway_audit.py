@@ -269,6 +269,24 @@ def test_a_writer_goes_no_further_where_lines_are_gone(tmp_path: Path, gone: str
         AuditLog(tmp_path, FILE_BYTES)
 
 
+def test_no_writer_goes_on_after_a_last_line_that_was_changed(tmp_path: Path) -> None:
+    (file,) = written(tmp_path, 3)
+    file.write_bytes(file.read_bytes().replace(b"job 2", b"job 9"))
+    with pytest.raises(StorageFailed, match="audit verify"):
+        AuditLog(tmp_path, FILE_BYTES)
+
+
+def test_an_older_mark_hides_nothing_in_files_that_others_follow(tmp_path: Path) -> None:
+    files = written(tmp_path)
+    third = hashlib.sha256(files[0].read_bytes().splitlines()[2]).hexdigest()
+    audit_files.write_head(tmp_path, Head(3, third))
+    assert verify(tmp_path).tampering is None
+    files[1].write_bytes(files[1].read_bytes().replace(b"ben", b"eve", 1))
+    verdict = verify(tmp_path)
+    assert verdict.damage is None
+    assert f"{files[1].name}, line 2: does not continue" in str(verdict.tampering)
+
+
 def test_no_writer_begins_without_the_mark_of_the_end(tmp_path: Path) -> None:
     written(tmp_path, 5)
     (tmp_path / "head").unlink()

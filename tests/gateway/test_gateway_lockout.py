@@ -85,12 +85,13 @@ def test_nobody_locks_a_user_out_of_where_they_signed_in_before() -> None:
 
 def test_a_right_password_frees_its_account_but_not_what_else_came_from_there() -> None:
     lockout = Clocked()
-    lockout.fails(HERE, "victim", 2)
+    lockout.fails(HERE, "one victim")
+    lockout.fails(HERE, "another")
     for _ in range(5):
         lockout.now += 10
         lockout.begin(HERE, "eve")
         lockout.succeeded(HERE, "eve")
-    assert lockout.fails(HERE, "victim") == 2, "an account of one's own buys no guesses"
+    assert lockout.fails(HERE, "a third") == 2, "an account of one's own buys no guesses"
 
 
 def test_an_attempt_that_came_to_nothing_does_not_count() -> None:
