@@ -210,6 +210,25 @@ def test_a_grey_photograph_stays_grey(tint):
     assert spread < 1e-6 if tint == 0 else spread > 0.5
 
 
+def test_a_grey_wall_in_a_coloured_photograph_is_repainted_in_colour():
+    photo, mask = np.full((400, 400, 3), 0.5, np.float32), mask_of(400, 400, (20, 20, 40, 40))
+    photo[350:, 350:] = (0.9, 0.2, 0.1)  # far from the tear: its view shows none of it
+    done = repaired(photo, mask, feather=0)
+    assert np.allclose(done.image[mask > 0], NEW, atol=1e-6)
+
+
+@pytest.mark.parametrize("all_of_it", [False, True])
+def test_only_what_is_whole_says_whether_a_photograph_has_colour(all_of_it):
+    """A coloured stain on a grey photograph; and a mask that leaves nothing to judge by."""
+    photo, mask = np.full((200, 200, 3), 0.5, np.float32), mask_of(200, 200, (0, 0, 128, 200))
+    if all_of_it:
+        mask[:] = 1
+    else:
+        photo[mask > 0] = (0.8, 0.6, 0.2)
+    done = repaired(photo, mask, feather=0)
+    assert np.ptp(done.image, axis=-1)[mask > 0].max() < 1e-6
+
+
 def test_nothing_masked_is_told_and_nothing_is_run():
     photo = photo_of(60, 40)
     done = repaired(photo, np.zeros((40, 60), np.float32), repaint=None)

@@ -101,14 +101,18 @@ def repair(
 
     photo: (H, W, 3) float32 sRGB in [0, 1]; mask: (H, W) float32, between 0 and 1 the new is
     mixed with the old. Pixels where the mask is 0 come out bit-identical. What is repainted in
-    a photograph without colour is without colour. Raises what `repaint` and `cancel` raise.
+    a photograph without colour outside the mask is without colour. Raises what `repaint` and
+    `cancel` raise.
     """
     with memory_errors("repair the photograph"):
         image = photo.copy()
         torn = mask > 0
+        colourless = _is_grey(photo, torn)
         for index, region in enumerate(regions):
             cancel()
             guess, painted = _repainted(region.cut(image), region.cut(torn), region, repaint, index)
+            if colourless:
+                painted = np.repeat(grey(lightness(painted))[..., None], 3, axis=-1)
             # Of the whole tear, since where a region ends within it is no edge.
             alpha = _alpha(region.cut(mask) > 0, blending.feather)[..., None]
             new = guess + alpha * (painted - guess)
@@ -131,10 +135,13 @@ def _repainted(
     mask = cv2.dilate(where.astype(np.float32), spread)
     guess = _filled(small, where)
     painted = repaint(guess, mask, index)
-    whole = small[~where]
-    if whole.size and np.ptp(whole, axis=-1).max() <= _NEUTRAL:
-        painted = np.repeat(grey(lightness(painted))[..., None], 3, axis=-1)
     return resized(guess, region.extent), resized(painted, region.extent)
+
+
+def _is_grey(photo: FloatArray, torn: BoolArray) -> bool:
+    """By all that is whole; where nothing is, by the tears."""
+    spread = np.ptp(photo, axis=-1)
+    return bool(np.max(spread if torn.all() else spread[~torn]) <= _NEUTRAL)
 
 
 def _filled(picture: FloatArray, torn: BoolArray) -> FloatArray:
