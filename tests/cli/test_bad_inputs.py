@@ -122,6 +122,9 @@ ARGUMENTS: list[tuple[list[str], str]] = [
     (["--chroma-guide", "magic"], "--chroma-guide"),
     (["--reference-mode", "--strength", "0.5"], "no effect"),
     (["--model", "/nowhere/own.pth"], "neither a model id"),
+    (["--model", "~nosuchuser/own.pth"], "no home folder"),
+    (["--reference", "~nosuchuser/colour.png"], "no home folder"),
+    (["~nosuchuser/photo.png"], "no home folder"),
 ]
 
 

@@ -144,6 +144,10 @@ def test_environment(tmp_path: Path):
         with pytest.raises(BadSetting, match=r"endpoint|ENDPOINT|format must be 1"):
             ModelStore.from_environ({name: value})
 
+    for name in ("HELIOCHROME_MODELS", "HELIOCHROME_CACHE", "HELIOCHROME_CATALOG"):
+        with pytest.raises(BadSetting, match="no home folder"):
+            ModelStore.from_environ({name: "~nosuchuser/x"})
+
 
 # --- downloading -------------------------------------------------------------------------
 

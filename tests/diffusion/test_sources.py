@@ -105,6 +105,7 @@ def test_names_are_those_of_folders_in_the_stores_order(
         ("nothing", ModelNotFound, "one"),
         ("", BadSetting, "Name a model"),
         ("a\0b", BadSetting, "Name a model"),
+        ("~nosuchuser/x", BadSetting, "no home folder"),
         ("{tmp}/empty", ModelNotFound, "no model_index.json"),
         ("{tmp}/legacy", BadWeights, "heliochrome sd convert"),
         ("{tmp}/half", BadWeights, "unet/openvino_model.bin is missing"),

@@ -57,6 +57,7 @@ def test_the_environment_is_read(variable: str, text: str, name: str, value: Any
         ("HELIOCHROME_OUTPUT", "s3://one/a//b"),
         ("HELIOCHROME_OUTPUT", "s3://one/../b"),
         ("HELIOCHROME_OUTPUT_SECONDS", "59"),
+        ("HELIOCHROME_CACHE", "~nosuchuser/cache"),
         ("HELIOCHROME_OUTPUT_SECONDS", "604801"),
         ("HELIOCHROME_MAX_IMAGE_PIXELS", "-1"),
         ("HELIOCHROME_MAX_IMAGE_PIXELS", "1e6"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..core.backends import AUTO, BACKENDS, DEVICES, PRECISIONS
+from ..core.paths import from_user
 from ..core.presets import (
     AUTO_PRESET,
     CHROMA_GUIDES,
@@ -129,8 +130,8 @@ def run(args: argparse.Namespace) -> int:
     from ..core.preview import PREVIEW_LABEL
 
     treatment = _treatment(args)
-    photos = [photo.expanduser() for photo in args.photos]
-    album = plan(photos, args.output.expanduser(), treatment.name_suffix)
+    photos = [from_user(photo) for photo in args.photos]
+    album = plan(photos, from_user(args.output), treatment.name_suffix)
     tasks = album.tasks
     if album.left_out:
         some = ", ".join(path.name for path in album.left_out[:5])
@@ -216,11 +217,11 @@ def _guidance(args: argparse.Namespace) -> Any:
 
     reference = hints = None
     if args.reference is not None:
-        reference = ReferenceColors.of(read_photo(args.reference.expanduser()).pixels)
+        reference = ReferenceColors.of(read_photo(from_user(args.reference)).pixels)
     if args.hints is not None:
         if len(args.photos) > 1 or args.photos[0].is_dir():
             raise BadSetting("--hints belong to one photograph: name just that one.")
-        painted = read_photo(args.hints.expanduser())
+        painted = read_photo(from_user(args.hints))
         if painted.alpha is None:
             raise BadImage(
                 f"{args.hints}: hints are painted on a transparent layer, but this picture has no "

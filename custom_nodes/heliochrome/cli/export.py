@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..core.paths import from_user
 from .output import complain, say
 
 
@@ -29,9 +30,9 @@ def run(args: argparse.Namespace) -> int:
 
     store = ModelStore.from_environ()
     named = args.model in store.catalog.models
-    weights = store.find(args.model) if named else Path(args.model).expanduser()
+    weights = store.find(args.model) if named else from_user(args.model)
     refuse_impostor(weights, str(weights))
-    target = (args.output or weights.with_suffix(ONNX_SUFFIX)).expanduser()
+    target = from_user(args.output or weights.with_suffix(ONNX_SUFFIX))
     complain(f"exporting {weights} (about a minute for the large network)")
     say(str(export_onnx(weights, target, store.sha256(weights), overwrite=args.overwrite)))
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ..core.paths import from_user
 from ..core.presets import DEFAULT_PRESET, MAX_SIZE, MIN_SIZE
 from .bars import part_bar
 from .interrupt import answering_interrupt
@@ -44,13 +45,13 @@ def run(args: argparse.Namespace) -> int:
         raise BadSetting(f"--size must be {MIN_SIZE} to {MAX_SIZE}, got {args.size}.")
     store = ModelStore.from_environ()
     named = args.model in store.catalog.models
-    weights = store.find(args.model) if named else Path(args.model).expanduser()
+    weights = store.find(args.model) if named else from_user(args.model)
     refuse_impostor(weights, str(weights))
-    target = (args.output or weights.with_suffix(INT8_SUFFIX)).expanduser()
+    target = from_user(args.output or weights.with_suffix(INT8_SUFFIX))
     complain(f"quantising {weights} on {len(args.photos)} photographs (some minutes)")
     planned = plan(
         weights,
-        [photo.expanduser() for photo in args.photos],
+        [from_user(photo) for photo in args.photos],
         target,
         sha256=store.sha256(weights),
         cache=store.cache,

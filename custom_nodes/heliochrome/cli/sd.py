@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..core.disk import human_bytes
+from ..core.paths import from_user
 from . import sd_generate
 from .bars import byte_bar, part_bar
 from .interrupt import answering_interrupt
@@ -126,13 +127,13 @@ def _get(args: argparse.Namespace) -> int:
 def _convert(args: argparse.Namespace) -> int:
     from ..diffusion.legacy import convert
 
-    source, target = args.folder.expanduser(), args.target.expanduser()
+    source, target = from_user(args.folder), from_user(args.target)
     complain(f"converting {source} and comparing it with the original (some minutes)")
     with answering_interrupt() as cancel, part_bar() as progress:
         made = convert(
             source,
             target,
-            tokenizer=args.tokenizer.expanduser(),
+            tokenizer=from_user(args.tokenizer),
             progress=progress,
             cancel=cancel,
         )
@@ -152,7 +153,7 @@ def _compress(args: argparse.Namespace) -> int:
     complain(f"compressing {args.model} (some minutes)")
     with answering_interrupt() as cancel, part_bar() as progress:
         source = resolve(ModelStore.from_environ(), args.model, cancel=cancel)
-        made = compress(source, args.target.expanduser(), progress=progress, cancel=cancel)
+        made = compress(source, from_user(args.target), progress=progress, cancel=cancel)
     say(str(made.folder))
     say(f"{human_bytes(made.bytes_before)} -> {human_bytes(made.bytes_after)}")
     say(f"mean difference of the UNet's output on noise: {100 * made.unet_difference:.2f} %")

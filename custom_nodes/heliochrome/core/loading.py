@@ -9,6 +9,7 @@ from .backends import AUTO, Backend, open_chosen
 from .errors import ChecksumMismatch, ModelNotFound
 from .export import INT8_SUFFIX
 from .notices import Notice
+from .paths import from_user
 from .store import ModelStore
 from .weights_file import ONNX_SUFFIX
 
@@ -49,7 +50,7 @@ def open_model(
             raise ChecksumMismatch(verdict.text)
         sha256, official = verdict.sha256, verdict.official
     else:
-        path = Path(name).expanduser()
+        path = from_user(name)
         if not path.is_file():
             known = ", ".join(store.catalog.models)
             raise ModelNotFound(

@@ -19,6 +19,7 @@ from .importing import copy_in
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .ledger import Ledger
 from .model_folders import listed, locate, only_one, sweep, writable_folder
+from .paths import from_user
 from .verification import State, Verification, contradiction, enforce_from_now_on, judge
 
 
@@ -81,13 +82,13 @@ class ModelStore:
         cache = environ.get("HELIOCHROME_CACHE")
         catalog = environ.get("HELIOCHROME_CATALOG")
         return cls(
-            [*(Path(item).expanduser() for item in named if item.strip()), *extra_folders],
-            Path(cache).expanduser() if cache else user_cache_path("heliochrome"),
+            [*(from_user(item) for item in named if item.strip()), *extra_folders],
+            from_user(cache) if cache else user_cache_path("heliochrome"),
             StoreSettings(
                 offline=environ.get("HELIOCHROME_OFFLINE", "") not in ("", "0"),
                 endpoints=Endpoints.from_environ(environ),
             ),
-            load_catalog(Path(catalog).expanduser()) if catalog else None,
+            load_catalog(from_user(catalog)) if catalog else None,
         )
 
     def find(self, model_id: str) -> Path:

@@ -8,6 +8,7 @@ from ..core.errors import BadSetting, BadWeights, ModelNotFound
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress
 from ..core.model_folders import listed
 from ..core.object_stores import SCHEMES
+from ..core.paths import from_user
 from ..core.store import ModelStore
 from .address import Address, parse_address
 from .fetching import fetch
@@ -104,7 +105,7 @@ def _folder(store: ModelStore, name: str) -> Path:
         return known[name]
     if not name.strip() or "\0" in name:
         raise BadSetting(f"Name a model, give its folder or its address; got {name!r}.")
-    path = Path(name).expanduser()
+    path = from_user(name)
     if is_model(path):
         return path
     if path.is_dir():
