@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import time
 import zlib
 from typing import Any
 
@@ -137,10 +138,24 @@ HTTP: tuple[tuple[str, Any, dict[str, Any], str], ...] = (
         {},
         "bad_setting",
     ),
+    ("an address of 2.5 MB", {"image": "s3://bucket/" + "k" * 2_500_000}, {}, "bad_setting"),
+    ("a bucket of 2.5 MB", {"image": "s3://" + "b" * 2_500_000}, {}, "bad_setting"),
+    (
+        "an address in place of base64",
+        {**GOOD, "image": "oss://b/" + "\0" * 2000},
+        {},
+        "bad_setting",
+    ),
+    ("a foreign key of 1000", {"image": "s3://foreign/" + "k" * 1000}, {}, "place_not_allowed"),
+    ("a type of 2 MB", GOOD, {"content_type": "t" * 2_000_000}, "unsupported_media_type"),
+    ("450 000 fields", {f"f{number}": 0 for number in range(450_000)}, {}, "bad_setting"),
+    ("a name of 2.5 MB", {"image": PICTURE, "n" * 2_500_000: 0}, {}, "bad_setting"),
+    ("names of the log's fields", {"event": 0, "level": 1, "request_id": "r-5"}, {}, "bad_setting"),
     ("reference_amount", {"image": PICTURE, "reference_amount": 0.5}, {}, "bad_setting"),
 )
 
 
+@pytest.mark.parametrize("log_content", [False, True])
 @pytest.mark.parametrize(
     ("document", "about", "code"),
     [
@@ -149,10 +164,12 @@ HTTP: tuple[tuple[str, Any, dict[str, Any], str], ...] = (
     ],
 )
 def test_a_bad_request_is_a_structured_4xx(
-    ask: Caller, document: Any, about: dict[str, Any], code: str | None
+    ask: Caller, document: Any, about: dict[str, Any], code: str | None, log_content: bool
 ) -> None:
-    allowing = ask.with_settings(buckets=folders("s3://allowed/in"))
+    allowing = ask.with_settings(buckets=folders("s3://allowed/in"), log_content=log_content)
+    started = time.process_time()
     response = allowing(document, request_id="r-4", **about)
+    assert time.process_time() - started < 2
     error = response.document()["error"]
     assert 400 <= response.status < 500
     assert response.status == STATUS[error["code"]]

@@ -332,6 +332,15 @@ def test_the_log_tells_of_a_request_but_not_what_it_holds(ask: Caller, lines: Li
     assert "no secret" in lines.text
 
 
+def test_no_field_of_a_request_passes_for_one_of_the_logs(ask: Caller, lines: Lines) -> None:
+    forged = {"event": "failure", "level": "error", "request_id": "r-0", "task": 1, "time": "1999"}
+    ask.with_settings(log_content=True)({**forged, **GOOD, "task": None}, request_id="r-9")
+    (asked,) = [line for line in lines.lines if line["event"] == "asked"]
+    assert (asked["level"], asked["request_id"]) == ("info", "r-9")
+    assert asked["task"] == "text-to-image"
+    assert asked["fields"]["event"] == "failure"
+
+
 def test_a_fault_of_ours_is_an_answer_and_leaves_its_place_in_the_log(
     service: Service, lines: Lines
 ) -> None:

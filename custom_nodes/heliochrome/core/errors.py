@@ -2,6 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Final
+
+_SHOWN: Final = 60  # characters of what came; it may be megabytes
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, and short."""
+    try:
+        # Megabytes are not written out to show so little of them.
+        text = repr(value[: _SHOWN + 1]) if isinstance(value, str) else repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
+        return f"{type(value).__name__} too long to show"
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
 
 class HeliochromeError(Exception):
     """Base of all errors whose message is written for the user."""

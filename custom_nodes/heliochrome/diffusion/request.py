@@ -10,7 +10,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import BadImage, BadSetting
+from ..core.errors import BadImage, BadSetting, shown
 from ..core.lab import FloatArray
 from ..core.pixels import require_rgb
 from .schedulers import scheduler_name
@@ -74,7 +74,7 @@ class GenerationRequest:
         _require_number("strength", self.strength, 0, 1)
         if self.scheduler is not None:
             if not isinstance(self.scheduler, str):
-                raise BadSetting(f"scheduler must be a name, got {_short(self.scheduler)}.")
+                raise BadSetting(f"scheduler must be a name, got {shown(self.scheduler)}.")
             object.__setattr__(self, "scheduler", scheduler_name(self.scheduler))
         if self.strength == 0:
             raise BadSetting("strength must be more than 0: at 0 the picture stays as it is.")
@@ -114,13 +114,13 @@ class GenerationRequest:
             if name in _WITHOUT_EFFECT:
                 if isinstance(value, bool) or value not in (None, _WITHOUT_EFFECT[name]):
                     raise BadSetting(
-                        f"{name} may only be {_WITHOUT_EFFECT[name]}, got {_short(value)}: "
+                        f"{name} may only be {_WITHOUT_EFFECT[name]}, got {shown(value)}: "
                         "leave it out."
                     )
             elif name not in known:
                 near = difflib.get_close_matches(str(name)[:60], known, 1, cutoff=0)
                 raise BadSetting(
-                    f"there is no field {_short(name)}: did you mean {near[0]}? "
+                    f"there is no field {shown(name)}: did you mean {near[0]}? "
                     f"Known are {', '.join(known)}."
                 )
             elif value is not None:
@@ -137,7 +137,7 @@ def following(seed: int, number: int) -> int:
 
 def _require_text(name: str, value: object) -> None:
     if not isinstance(value, str):
-        raise BadSetting(f"{name} must be a text, got {_short(value)}.")
+        raise BadSetting(f"{name} must be a text, got {shown(value)}.")
     if len(value) > MAX_PROMPT_CHARACTERS:
         raise BadSetting(
             f"{name} may have at most {MAX_PROMPT_CHARACTERS} characters, got {len(value)}: "
@@ -158,7 +158,7 @@ def _require_whole(name: str, value: object, low: int, high: int) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     if value is not None and not whole:
         raise BadSetting(
-            f"{name} must be a whole number from {low} to {high}, got {_short(value)}."
+            f"{name} must be a whole number from {low} to {high}, got {shown(value)}."
         )
 
 
@@ -166,15 +166,7 @@ def _require_number(name: str, value: object, low: float, high: float) -> None:
     """None will do. NaN is in no range."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if value is not None and not (number and low <= value <= high):  # type: ignore[operator]
-        raise BadSetting(f"{name} must be a number from {low} to {high:g}, got {_short(value)}.")
-
-
-def _short(value: object) -> str:
-    try:
-        text = repr(value)
-    except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
-        return f"{type(value).__name__} too long to show"
-    return text if len(text) <= 60 else f"{text[:57]}..."
+        raise BadSetting(f"{name} must be a number from {low} to {high:g}, got {shown(value)}.")
 
 
 def _require_float(name: str, value: object) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, NoReturn
 
-from ..core.errors import BadSetting
+from ..core.errors import BadSetting, shown
 from ..core.presets import DEFAULT_PRESET
 from ..core.recipe import Recipe
 from ..core.settings import Settings
@@ -23,6 +23,8 @@ Task = Literal["text-to-image", "image-to-image", "inpaint", "colorize"]
 _FIELDS: Final = {f.name for kind in (GenerationRequest, Settings) for f in fields(kind)}
 _OWN: Final = ("task", "image", "mask")
 _ALIKE: Final = 0.75
+_MOST_FIELDS: Final = 50  # several times what there are
+_LONGEST_NAME: Final = 60  # characters that are compared with those that there are
 # There is no reference picture here, so nothing to take an amount of.
 _RECIPE: Final = tuple(f.name for f in fields(Settings) if f.name != "reference_amount")
 
@@ -40,13 +42,13 @@ class Asked:
 def read_body(request: HandlerRequest, most_bytes: int) -> Asked:
     """Raises Refusal and BadSetting; the fields themselves are checked by who takes them."""
     if request.method.upper() != "POST":
-        raise Refusal("method_not_allowed", f"Expected POST, got {request.method}.")
+        raise Refusal("method_not_allowed", f"Expected POST, got {shown(request.method)}.")
     kind = (request.content_type or "application/json").partition(";")[0].strip().lower()
     if kind != "application/json" and not kind.endswith("+json"):
         raise Refusal(
             "unsupported_media_type",
-            f"Expected a JSON object with content-type application/json, got {kind}. Pictures "
-            "are sent in it as base64.",
+            f"Expected a JSON object with content-type application/json, got {shown(kind)}. "
+            "Pictures are sent in it as base64.",
         )
     if len(request.body) > most_bytes:
         raise Refusal(
@@ -73,6 +75,8 @@ def _document(body: bytes) -> dict[str, Any]:
 
 
 def _asked(document: dict[str, Any]) -> Asked:
+    if len(document) > _MOST_FIELDS:
+        raise BadSetting(f"at most {_MOST_FIELDS} fields are taken, got {len(document)}.")
     values = dict(document)
     image, mask = _picture(values, "image"), _picture(values, "mask")
     implied = _implied(values, image, mask)
@@ -81,7 +85,7 @@ def _asked(document: dict[str, Any]) -> Asked:
     if task is None:
         return Asked(implied, values, image, mask)
     if task not in TASKS:
-        raise BadSetting(f"task must be one of {', '.join(TASKS)}, got {_short(task)}.")
+        raise BadSetting(f"task must be one of {', '.join(TASKS)}, got {shown(task)}.")
     if task == COLORIZE:
         if mask is not None:
             raise BadSetting("a mask has no effect on colorize: leave it out.")
@@ -117,9 +121,9 @@ def _picture(values: dict[str, Any], name: str) -> str | None:
 def _require_known(values: Mapping[str, Any]) -> None:
     """The fields of each task are checked by who takes them, but these they do not know of."""
     for name in values.keys() - _FIELDS:
-        near = difflib.get_close_matches(name, _OWN, 1, cutoff=_ALIKE)
+        near = difflib.get_close_matches(name[:_LONGEST_NAME], _OWN, 1, cutoff=_ALIKE)
         if near:
-            raise BadSetting(f"there is no field {_short(name)}: did you mean {near[0]}?")
+            raise BadSetting(f"there is no field {shown(name)}: did you mean {near[0]}?")
 
 
 def recipe_of(values: Mapping[str, Any]) -> Recipe:
@@ -132,16 +136,16 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
     for name in given:
         if name not in _RECIPE:
             known = ("preset", *_RECIPE)
-            near = difflib.get_close_matches(name, known, 1, cutoff=0)[0]
+            near = difflib.get_close_matches(name[:_LONGEST_NAME], known, 1, cutoff=0)[0]
             raise BadSetting(
-                f"there is no field {_short(name)} for colorize: did you mean {near}? "
+                f"there is no field {shown(name)} for colorize: did you mean {near}? "
                 f"Known are image, {', '.join(known)}."
             )
     if not isinstance(preset, str):
-        raise BadSetting(f"preset must be a name, got {_short(preset)}.")
+        raise BadSetting(f"preset must be a name, got {shown(preset)}.")
     reference_mode = given.get("reference_mode", False)
     if not isinstance(reference_mode, bool):
-        raise BadSetting(f"reference_mode must be true or false, got {_short(reference_mode)}.")
+        raise BadSetting(f"reference_mode must be true or false, got {shown(reference_mode)}.")
     useless = [name for name in given if name not in ("size", "reference_mode")]
     if reference_mode and useless:
         raise BadSetting(
@@ -149,8 +153,3 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
             f"{', '.join(useless)}. Leave them out."
         )
     return Recipe(preset, given)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

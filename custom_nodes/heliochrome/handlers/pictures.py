@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from ..core.disk import hash_file, human_bytes
-from ..core.errors import BadImage, BadSetting
+from ..core.errors import BadImage, BadSetting, shown
 from ..core.lab import FloatArray
 from ..core.photo import Metadata, Photo, read_photo, result_record
 from ..core.photo.png import wrap
@@ -85,8 +85,8 @@ def _allowed(text: str, name: str, settings: HandlerSettings) -> Place:
     if not any(folder.holds(place) for folder in settings.buckets) or not place.key:
         raise Refusal(
             "place_not_allowed",
-            f"{name}: pictures may not be read from {place}. This function reads only from the "
-            "places that its operator has allowed (HELIOCHROME_BUCKETS).",
+            f"{name}: pictures may not be read from {shown(str(place))}. This function "
+            "reads only from the places that its operator has allowed (HELIOCHROME_BUCKETS).",
         )
     return place
 

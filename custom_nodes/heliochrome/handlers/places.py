@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from ..core.errors import BadSetting
+from ..core.errors import BadSetting, shown
 
 SCHEMES: Final = ("s3", "oss")
 _BUCKET: Final = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
@@ -26,17 +26,19 @@ class Place:
 
     def __post_init__(self) -> None:
         if self.scheme not in SCHEMES:
-            raise BadSetting(f"Expected an address like s3://bucket/key, got {self.scheme!r}://.")
+            raise BadSetting(
+                f"Expected an address like s3://bucket/key, got {shown(self.scheme)}://."
+            )
         if not _BUCKET.fullmatch(self.bucket):
             raise BadSetting(
-                f"{self.bucket!r} is not the name of a bucket: expected 3 to 63 small letters, "
-                "digits, dots and hyphens."
+                f"{shown(self.bucket)} is not the name of a bucket: expected 3 to 63 small "
+                "letters, digits, dots and hyphens."
             )
         encoded = self.key.encode(errors="surrogatepass")
         odd = any(part in (".", "..") for part in self.key.split("/")) or not self.key.isprintable()
         if odd or len(encoded) > _LONGEST_KEY or self.key.startswith("/") or "//" in self.key:
             raise BadSetting(
-                f"{self.key!r} is not a key we take: expected at most {_LONGEST_KEY} bytes, "
+                f"{shown(self.key)} is not a key we take: expected at most {_LONGEST_KEY} bytes, "
                 "without control characters and without empty, '.' or '..' parts."
             )
 
@@ -45,7 +47,7 @@ class Place:
         """s3://bucket/key -> Place. Nothing is decoded. Raises BadSetting."""
         scheme, mark, rest = address.partition("://")
         if not mark:
-            raise BadSetting(f"Expected an address like s3://bucket/key, got {address!r}.")
+            raise BadSetting(f"Expected an address like s3://bucket/key, got {shown(address)}.")
         bucket, _, key = rest.partition("/")
         return cls(scheme, bucket, key)
 

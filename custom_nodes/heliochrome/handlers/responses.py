@@ -21,6 +21,7 @@ _GENERAL: Final[Mapping[str, str]] = {
     "not_configured": "This function has not been set up for this.",
     "storage_failed": "Object storage did not do what was asked of it. Try again.",
 }
+_LONGEST: Final = 1000  # characters; a message may quote what was sent
 _ASK_THE_OPERATOR: Final = (
     "Something failed here that is not about your request. Whoever runs this function finds the "
     "cause in its log, under this request_id."
@@ -74,5 +75,5 @@ def error_response(error: Exception, request_id: str) -> HandlerResponse:
     headers = {ID_HEADER: request_id}
     if code == "method_not_allowed":
         headers["allow"] = "POST"
-    about = {"code": code, "message": message, "request_id": request_id}
+    about = {"code": code, "message": message[:_LONGEST], "request_id": request_id}
     return json_response(STATUS[code], {"error": about}, headers, code)
