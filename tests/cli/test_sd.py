@@ -132,6 +132,24 @@ def test_only_what_is_white_in_the_mask_is_repainted(
     assert np.array_equal(after.pixels, read_photo(here / "b.tif").pixels)
 
 
+def test_a_lora_is_in_the_record_of_what_it_changed(here: Path, photo: Path, mask: Path):
+    file = tiny_diffusion.lora(here / "style.safetensors", gain=0.3)
+    lora = ("--lora", file, "--lora-alpha", 0.25, "--seed", 1)
+    assert generate("a house", "-o", here / "a.png", *lora) == 0
+    assert generate("a house", "-o", here / "b.tif", "--image", photo, "--mask", mask, *lora) == 0
+    assert generate("a house", "-o", here / "c.png", "--seed", 1) == 0
+    wanted = {
+        "lora": "style.safetensors",
+        "lora_alpha": 0.25,
+        "lora_sha256": hashlib.sha256(file.read_bytes()).hexdigest(),
+    }
+    for name, told in (("a.png", wanted), ("b.tif", wanted), ("c.png", {})):
+        record = result_record(here / name)
+        assert record is not None
+        parameters = record.parameters.items()
+        assert {key: value for key, value in parameters if key.startswith("lora")} == told
+
+
 @pytest.mark.parametrize(
     ("primaries", "gamma"), [(ADOBE_RGB, 563 / 256), (PROPHOTO, 1.8)], ids=["adobe", "prophoto"]
 )

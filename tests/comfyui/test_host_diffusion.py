@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import re
@@ -351,6 +352,7 @@ def test_a_lora_changes_the_picture_and_is_recorded(host: RunningHost) -> None:
         (strong,) = saved(host, host.run(with_lora(file.name, 1.0)), SAVE[TEXT])
         (weak,) = saved(host, host.run(with_lora(file.name, 0.25)), SAVE[TEXT])
         refused = host.run(with_lora("broken.safetensors", 1.0)).failure
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
     finally:
         for path in folder.iterdir():
             path.unlink()
@@ -359,6 +361,7 @@ def test_a_lora_changes_the_picture_and_is_recorded(host: RunningHost) -> None:
     assert 0 < near < far
     told = provenance_in(weak).parameters
     assert (told["lora"], told["lora_alpha"]) == ("style.safetensors", 0.25)
+    assert told["lora_sha256"] == digest
     assert "lora" not in provenance_in(plain).parameters
     assert refused is not None and "broken.safetensors" in refused
 

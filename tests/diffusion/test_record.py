@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import tiny_diffusion
 from heliochrome.core.extent import Extent
 from heliochrome.core.notices import Notice
 from heliochrome.core.provenance import from_xmp, to_xmp
-from heliochrome.diffusion import GenerationRequest
+from heliochrome.diffusion import GenerationRequest, Lora, open_engine
 from heliochrome.diffusion.record import record
 from heliochrome.diffusion.region import View
 from heliochrome.diffusion.repair import repair, torn_regions
@@ -102,3 +104,21 @@ def test_a_model_of_one_size_sees_no_other(engine):
     model, only = engine.model, Extent(64, 128)
     assert View.of(model) == View(model.native, model.size_step)
     assert View.of(replace(model, fixed=only)) == View(only, model.size_step, fixed=True)
+
+
+def test_every_lora_is_recorded_with_its_digest(tiny, tmp_path):
+    files = [tiny_diffusion.lora(tmp_path / f"{n}.safetensors", seed=n, gain=0.2) for n in (1, 2)]
+    opened = open_engine(tiny, loras=[Lora(files[0]), Lora(files[1], -0.5)])
+    try:
+        told = record([opened.generate(asked())], device="CPU", sha256=None)
+    finally:
+        opened.close()
+    one, two = (hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    assert {name: value for name, value in told.parameters.items() if "lora" in name} == {
+        "lora": "1.safetensors",
+        "lora_alpha": 1.0,
+        "lora_sha256": one,
+        "lora_2": "2.safetensors",
+        "lora_2_alpha": -0.5,
+        "lora_2_sha256": two,
+    }

@@ -19,7 +19,7 @@ from ..core.memory import memory_errors
 from ..core.notices import Notice
 from .callbacks import Preview, Reporter, Step, StepWatch
 from .calling import call_pipeline
-from .lora import Lora, require_lora
+from .lora import AppliedLora, Lora, require_lora
 from .lora_check import require_effect
 from .model import DiffusionModel, read_model
 from .pictures import from_runtime, inputs
@@ -44,13 +44,15 @@ _PICTURE = object()  # told after each finished picture
 @dataclass(frozen=True)
 class Generated:
     """images: (B, H, W, 3) float32 sRGB in [0, 1], the caller's own. seeds: one for each; a
-    picture can be made again alone by its seed. request: as asked, every None filled in."""
+    picture can be made again alone by its seed. request: as asked, every None filled in.
+    loras: those that the model was opened with."""
 
     images: NDArray[np.float32]
     seeds: tuple[int, ...]
     request: GenerationRequest
     model: str
     notices: tuple[Notice, ...]
+    loras: tuple[AppliedLora, ...] = ()
 
 
 class Engine:
@@ -66,6 +68,7 @@ class Engine:
     def __init__(self, opening: Opening, count: TokenCount, worker: Worker) -> None:
         self.model = opening.model
         self.device = opening.device
+        self._loras: tuple[AppliedLora, ...] = ()
         self._opening = opening
         self._count = count
         self._worker = worker
@@ -81,6 +84,7 @@ class Engine:
                 require_effect(pipelines, self._opening.loras, self.model, self._count)
 
         self._worker.run(job, cancel=cancel)
+        self._loras = tuple(AppliedLora.of(lora, cancel) for lora in self._opening.loras)
 
     def generate(
         self,
@@ -112,7 +116,9 @@ class Engine:
                 reporter.picture()
 
         images = self._worker.run(self._job(settled, seen is not None), hear, cancel)
-        return Generated(images, settled.seeds, settled.request, self.model.name, settled.notices)
+        return Generated(
+            images, settled.seeds, settled.request, self.model.name, settled.notices, self._loras
+        )
 
     def close(self) -> None:
         """Wait for what runs, and free the model's memory."""

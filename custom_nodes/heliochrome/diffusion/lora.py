@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from ..core.disk import hash_file
 from ..core.errors import BadSetting, BadWeights, ModelNotFound
+from ..core.jobs import Cancel
 from .lora_file import scaled_lora
 
 MAX_ALPHA: Final = 4.0
@@ -27,6 +29,19 @@ class Lora:
                 f"alpha of a LoRA must be a number from {-MAX_ALPHA:g} to {MAX_ALPHA:g}, "
                 f"got {self.alpha!r}."
             )
+
+
+@dataclass(frozen=True)
+class AppliedLora:
+    """What a record tells of a LoRA that an open model has. name, sha256: of its file."""
+
+    name: str
+    alpha: float
+    sha256: str
+
+    @classmethod
+    def of(cls, lora: Lora, cancel: Cancel) -> AppliedLora:
+        return cls(lora.path.name, lora.alpha, hash_file(lora.path, cancel=cancel))
 
 
 def require_lora(lora: Lora) -> None:

@@ -15,6 +15,7 @@ from .request import Mode
 
 if TYPE_CHECKING:
     from .engine import Generated
+    from .lora import AppliedLora
 
 _KINDS: Final[Mapping[Mode, Kind]] = {
     "text-to-image": "generation",
@@ -54,6 +55,7 @@ def record(
     seeds = [seed for made in generated for seed in made.seeds]
     parameters: dict[str, Parameter] = {
         **{name: value for name, value in values.items() if value is not None},
+        **_of_loras(generated[0].loras),
         "seed": seeds[0],
         "device": device,
     }
@@ -70,6 +72,15 @@ def record(
         notices=tuple(dict.fromkeys(notice.text for notice in told)),
         when=datetime.now(timezone.utc),
     )
+
+
+def _of_loras(loras: Sequence[AppliedLora]) -> dict[str, Parameter]:
+    """lora, lora_alpha, lora_sha256 of the first; lora_2, lora_2_alpha ... of the second."""
+    told: dict[str, Parameter] = {}
+    for number, lora in enumerate(loras, 1):
+        name = "lora" if number == 1 else f"lora_{number}"
+        told |= {name: lora.name, f"{name}_alpha": lora.alpha, f"{name}_sha256": lora.sha256}
+    return told
 
 
 def record_of_repair(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import torch
@@ -12,9 +12,8 @@ from ...core.backends import AUTO
 from ...core.extent import Extent
 from ...core.jobs import part
 from ...core.notices import Notice
-from ...core.provenance import Parameter, Provenance
+from ...core.provenance import Provenance
 from ...diffusion.engine import Generated
-from ...diffusion.lora import Lora
 from ...diffusion.model import DiffusionModel
 from ...diffusion.record import record, record_of_repair
 from ...diffusion.repair import Blending
@@ -43,7 +42,6 @@ class Maker:
 
     def __init__(self, choice: DiffusionChoice, node_id: str | None) -> None:
         self._open = engines.open(choice)
-        self._lora = choice.lora
         self._node_id = node_id
         self._live = Live(node_id)
         self._planned = 1
@@ -103,14 +101,8 @@ class Maker:
             else:
                 extent = Extent.of(pictures.shape[1:])
                 made = record_of_repair(self._made, extent=extent, blending=blending, **about)
-            parameters = {**made.parameters, **_of_lora(self._lora)}
-            made = replace(made, parameters=parameters)
             provenance = made.after(before)
         return Made(to_image(Pictures(pictures, alpha)), provenance, seed)
-
-
-def _of_lora(lora: Lora | None) -> dict[str, Parameter]:
-    return {} if lora is None else {"lora": lora.path.name, "lora_alpha": lora.alpha}
 
 
 def own(value: _Value) -> _Value | None:
