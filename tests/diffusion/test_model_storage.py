@@ -183,6 +183,9 @@ def test_whoever_may_read_but_not_list_gets_the_model(
     [
         ("https://host/model", {}, True),
         ("http://host/model", {}, False),
+        ("HTTP://host/model", {}, False),
+        ("HTTPS://host/model", {}, True),
+        ("s3://bucket/model", {"AWS_ENDPOINT_URL": "HTTP://minio:9000"}, False),
         ("http://127.0.0.1/model", {}, True),
         ("http://localhost:9000/model", {}, True),
         ("http://localhost.evil.example/model", {}, False),
@@ -198,7 +201,40 @@ def test_only_what_nobody_can_change_on_the_way_is_safe(
     address: str, environ: dict[str, str], safe: bool
 ):
     assert is_safe(address, environ) is safe
-    assert hides_absence(address) is (not address.startswith("http"))
+    assert hides_absence(address) is (not address.lower().startswith("http"))
+
+
+@pytest.mark.parametrize(
+    ("address", "name", "value"),
+    [
+        (address, name, value)
+        for address, name in (
+            ("s3://bucket/model", "AWS_ENDPOINT_URL"),
+            ("s3://bucket/model", "AWS_ENDPOINT_URL_S3"),
+            ("oss://bucket/model", "OSS_ENDPOINT"),
+        )
+        for value in (
+            "http://[bad",
+            "https://[bad",
+            "https://host:x",
+            "https://",
+            "ftp://host",
+            "s3.oss-cn-hangzhou-internal.aliyuncs.com",
+            "minio:9000",
+        )
+    ],
+)
+def test_an_endpoint_that_is_no_address_is_told_at_once(
+    address: str, name: str, value: str, store: ModelStore, monkeypatch: pytest.MonkeyPatch
+):
+    environ = {"OSS_REGION": "cn-hangzhou", name: value}
+    with pytest.raises(BadSetting, match=name):
+        open_store(address, 1, environ)
+    with pytest.raises(BadSetting, match=name):
+        is_safe(address, environ)
+    use(monkeypatch, environ)
+    with pytest.raises(BadSetting, match=name):
+        resolve(store, address, download=True)
 
 
 def test_oss_needs_a_region_and_names_the_bucket_in_the_host():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from .endpoints import is_loopback
 from .errors import BadSetting
@@ -48,9 +48,8 @@ def open_store(address: str, stall_s: float, environ: Mapping[str, str] = os.env
     prefix = parts.path.strip("/") or None
     try:
         if parts.scheme == "s3":
-            endpoint = _first(environ, _S3_ENDPOINTS)
-            if endpoint:
-                options["endpoint"] = endpoint
+            if endpoint := _served_at(address, environ):
+                options["endpoint"] = endpoint.geturl()
             return S3Store(parts.netloc, prefix=prefix, **options)
         if parts.scheme == "oss":
             return S3Store(parts.netloc, prefix=prefix, **_oss(parts.netloc, environ), **options)
@@ -60,14 +59,18 @@ def open_store(address: str, stall_s: float, environ: Mapping[str, str] = os.env
 
 
 def is_plain_http(address: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether what `address` serves would travel unencrypted."""
-    return _served_at(address, environ).startswith("http:")
+    """Whether what `address` serves would travel unencrypted. Raises `BadSetting`."""
+    served = _served_at(address, environ)
+    return served is not None and served.scheme == "http"
 
 
 def is_safe(address: str, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether nobody on the way can change what `address` serves: encrypted, or this machine."""
-    host = urlsplit(_served_at(address, environ)).hostname or ""
-    return not is_plain_http(address, environ) or is_loopback(host)
+    """Whether nobody on the way can change what `address` serves: encrypted, or this machine.
+
+    Raises `BadSetting`.
+    """
+    served = _served_at(address, environ)
+    return served is None or served.scheme == "https" or is_loopback(served.hostname or "")
 
 
 def hides_absence(address: str) -> bool:
@@ -75,23 +78,37 @@ def hides_absence(address: str) -> bool:
     return urlsplit(address).scheme in ("s3", "oss")
 
 
-def _served_at(address: str, environ: Mapping[str, str]) -> str:
-    """The web address behind `address`; "" where it is AWS's own, which is https."""
+def _served_at(address: str, environ: Mapping[str, str]) -> SplitResult | None:
+    """The web address behind `address`; None where it is AWS's own, which is https."""
     parts = urlsplit(address)
     if parts.scheme == "s3":
-        return _first(environ, _S3_ENDPOINTS) or ""
+        name = next((name for name in _S3_ENDPOINTS if environ.get(name)), None)
+        return None if name is None else _web(name, environ[name])
     if parts.scheme == "oss":
-        return str(_oss(parts.netloc, environ)["endpoint"])
-    return address
+        return urlsplit(str(_oss(parts.netloc, environ)["endpoint"]))
+    return _web("the address", address)
+
+
+def _web(name: str, address: str) -> SplitResult:
+    """In parts, the scheme in lower case. Raises `BadSetting` unless it is http(s) with a host."""
+    try:
+        parts = urlsplit(address)
+        whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError as error:
+        raise BadSetting(f"{name} is {address!r}, which is no address: {error}.") from error
+    if not whole:
+        raise BadSetting(f"{name} must be an address like https://host, got {address!r}.")
+    return parts
 
 
 def _oss(bucket: str, environ: Mapping[str, str]) -> dict[str, Any]:
     """OSS takes only addresses that begin with the bucket's name."""
     keys = {name: environ[key] for name, key in _OSS_CREDENTIALS.items() if environ.get(key)}
     region = _first(environ, _OSS_REGIONS)
-    endpoint = urlsplit(
-        # In Alibaba's own network OSS_ENDPOINT names the internal host, which costs nothing.
-        environ.get("OSS_ENDPOINT") or f"https://s3.oss-{region}.aliyuncs.com"
+    endpoint = _web(
+        "OSS_ENDPOINT",
+        # In Alibaba's own network it names the internal host, which costs nothing.
+        environ.get("OSS_ENDPOINT") or f"https://s3.oss-{region}.aliyuncs.com",
     )
     if is_loopback(endpoint.hostname or ""):  # a stand-in, which has no such names
         return {**keys, "endpoint": endpoint.geturl(), "region": region or "us-east-1"}

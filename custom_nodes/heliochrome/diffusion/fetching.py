@@ -58,7 +58,7 @@ def fetch(
     by the next call. `find` looks whether another process has brought it meanwhile.
     accept_change: the files may differ from those that this address gave before. `progress`
     counts bytes of the whole model. Raises `DownloadFailed` (`CannotWrite` if the disk is at
-    fault), `ChecksumMismatch`, `BadWeights`, and what `cancel` raises.
+    fault), `ChecksumMismatch`, `BadWeights`, `BadSetting`, and what `cancel` raises.
     """
     if not is_safe(address.endpoint):
         raise DownloadFailed(
