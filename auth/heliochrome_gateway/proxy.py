@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -187,13 +187,26 @@ async def read_body(request: web.Request, most: int) -> bytes:
     return b"".join([piece async for piece in pieces]) if pieces else b""
 
 
+@contextmanager
+def moving(request: web.Request) -> Iterator[None]:
+    """While a piece of the body is awaited: if none comes, reading it raises Denied (408).
+
+    Much cheaper than wait_for, which makes a task for each piece.
+    """
+    watch = asyncio.get_running_loop().call_later(
+        _STALLED_S, request.content.set_exception, _stalled()
+    )
+    try:
+        yield
+    finally:
+        watch.cancel()
+
+
 async def _pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
     size = 0
     while True:
-        try:
-            piece = await asyncio.wait_for(request.content.readany(), _STALLED_S)
-        except asyncio.TimeoutError as error:
-            raise _stalled() from error
+        with moving(request):
+            piece = await request.content.readany()
         if not piece:
             return
         size += len(piece)

@@ -21,14 +21,15 @@ from . import owned_files
 from .identity import Identity
 from .ownership import Owners
 from .pictures import Pictures, Seen
+from .proxy import moving
 from .refusals import Denied
 from .targets import is_plain_name
 
 _FIELDS: Final = frozenset({"type", "subfolder", "overwrite", "original_ref"})
 _LONGEST_FIELD: Final = 4096
 _LONGEST_STEM: Final = 100
-_STALLED_S: Final = 30.0
 _PIECE: Final = 256 * 1024
+_WRITTEN: Final = 1024 * 1024
 # A form around one picture.
 _AROUND: Final = 64 * 1024
 
@@ -60,7 +61,7 @@ class Uploads:
         if (request.content_length or 0) > self._most + _AROUND:
             raise _too_large(self._most)
         try:
-            fields, name = await self._read(request, file)
+            fields, name, size, digest = await self._read(request, file)
         except (ValueError, AssertionError, UnicodeDecodeError, aiohttp.ClientError) as error:
             raise _wrong("the form is damaged") from error
         if name is None:
@@ -68,7 +69,6 @@ class Uploads:
         if fields.get("type", "input") != "input":
             raise _wrong("`type` must be `input`")
         subfolder = owned_files.below(identity, fields.get("subfolder", "").strip("/"))
-        size, digest = await asyncio.to_thread(_measure, file)
         seen = await self._pictures.look(file)
         form = aiohttp.FormData(quote_fields=False)  # browsers send names as they are, too
         for field, value in (("type", "input"), ("subfolder", subfolder)):
@@ -78,35 +78,53 @@ class Uploads:
         if mask:
             form.add_field("original_ref", self._original(identity, fields.get("original_ref")))
         name = _file_name(name, seen)
-        # Closing `file` is for whoever opened it: aiohttp closes what it has sent.
         form.add_field("image", file, filename=name, content_type=f"image/{seen.format.lower()}")
         return Upload(name, subfolder, digest, size, seen, form)
 
     async def _read(
         self, request: web.Request, file: IO[bytes]
-    ) -> tuple[dict[str, str], str | None]:
+    ) -> tuple[dict[str, str], str | None, int, str]:
         fields: dict[str, str] = {}
-        name: str | None = None
+        name, size, digest = None, 0, ""
         form = await request.multipart()
-        while (part := await _in_time(form.next())) is not None:
+        while True:
+            with moving(request):
+                part = await form.next()
+            if part is None:
+                break
             if not isinstance(part, BodyPartReader) or "Content-Encoding" in part.headers:
                 raise _wrong("a form within the form, or a packed one")
             if part.name == "image" and part.filename and name is None:
                 name = part.filename
-                await self._read_file(part, file)
+                size, digest = await self._read_file(request, part, file)
             elif part.name in _FIELDS and part.name not in fields and part.filename is None:
-                fields[part.name] = await _read_field(part)
+                fields[part.name] = await _read_field(request, part)
             else:
                 raise _wrong(f"there is a second or an unknown field, {str(part.name)[:40]!r}")
-        return fields, name
+        return fields, name, size, digest
 
-    async def _read_file(self, part: BodyPartReader, file: IO[bytes]) -> None:
-        size = 0
-        while piece := await _in_time(part.read_chunk(_PIECE)):
+    async def _read_file(
+        self, request: web.Request, part: BodyPartReader, file: IO[bytes]
+    ) -> tuple[int, str]:
+        """Its size and its SHA-256."""
+        size, digest, held = 0, hashlib.sha256(), bytearray()
+
+        def keep(content: bytes) -> None:
+            file.write(content)
+            digest.update(content)
+
+        while True:
+            with moving(request):
+                piece = await part.read_chunk(_PIECE)
             size += len(piece)
             if size > self._most:
                 raise _too_large(self._most)
-            await asyncio.to_thread(file.write, piece)
+            held += piece
+            if len(held) >= _WRITTEN or not piece:
+                await asyncio.to_thread(keep, bytes(held))
+                held.clear()
+            if not piece:
+                return size, digest.hexdigest()
 
     def _original(self, identity: Identity, given: str | None) -> str:
         """Whose picture the mask is for: only one of the user's."""
@@ -131,34 +149,16 @@ def new_file() -> IO[bytes]:
     return tempfile.TemporaryFile(prefix="heliochrome-upload-")
 
 
-async def _read_field(part: BodyPartReader) -> str:
+async def _read_field(request: web.Request, part: BodyPartReader) -> str:
     content = b""
-    while piece := await _in_time(part.read_chunk(_LONGEST_FIELD)):
+    while True:
+        with moving(request):
+            piece = await part.read_chunk(_LONGEST_FIELD)
+        if not piece:
+            return content.decode("utf-8")
         content += piece
         if len(content) > _LONGEST_FIELD:
             raise _wrong(f"a field is longer than {_LONGEST_FIELD} bytes")
-    return content.decode("utf-8")
-
-
-async def _in_time(step: Any) -> Any:
-    try:
-        return await asyncio.wait_for(step, _STALLED_S)
-    except asyncio.TimeoutError as error:
-        raise Denied(
-            408,
-            "stalled",
-            f"Nothing came for {_STALLED_S:g} s. Try again on a better connection.",
-            f"{_STALLED_S:g} 秒内没有收到数据。请在网络良好时重试。",
-        ) from error
-
-
-def _measure(file: IO[bytes]) -> tuple[int, str]:
-    size, digest = 0, hashlib.sha256()
-    file.seek(0)
-    while piece := file.read(_PIECE):
-        digest.update(piece)
-        size += len(piece)
-    return size, digest.hexdigest()
 
 
 def _file_name(given: str, seen: Seen) -> str:

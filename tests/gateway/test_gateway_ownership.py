@@ -223,10 +223,11 @@ def test_nodes_and_pictures_of_others_are_not_listed(door: Door):
 
 @pytest.mark.parametrize("outcome", ["success", "lost"])
 def test_runs_keep_their_owner_and_their_end_is_recorded(tmp_path: Path, outcome: str):
-    """Also if the gateway was restarted meanwhile, and if the host was."""
+    """Also if the gateway was killed meanwhile, and if the host was restarted."""
     with running_toy() as toy:
         with running_door(tmp_path, toy.address) as door:
             mine = begun(door, "ben")
+            door.process.kill()
         with running_door(tmp_path, toy.address) as door:
             assert mine in door.json("ben", "/comfyui/history")
             assert mine not in door.json("eve", "/comfyui/history")

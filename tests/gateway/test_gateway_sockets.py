@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import aiohttp
 import pytest
 from door import Door, basic, running_door
 from login_server import command, environment
-from toy_comfyui import PREVIEW, Toy, running_toy
+from toy_comfyui import PREVIEW, Toy, peak_mib, running_toy
 
 GRAPH = {"1": {"class_type": "PreviewImage", "inputs": {}}}
 
@@ -263,3 +263,20 @@ def test_so_many_sockets_and_no_more(toy: Toy, tmp_path):
             return found
 
         assert run(door, work) == [429, 101, 101]
+
+
+def test_five_hundred_idle_sockets_take_little_and_hold_nobody_up(toy: Toy, tmp_path):
+    with running_door(tmp_path, toy.address, sockets_at_once=500) as door:
+
+        async def work(door: Door) -> tuple[float, int]:
+            door.ask("eve", "GET", "/comfyui/assets/a")
+            before = peak_mib(door.process.pid)
+            async with AsyncExitStack() as stack:
+                for _ in range(500):
+                    await stack.enter_async_context(connected(door, "ben"))
+                answer = await asyncio.to_thread(door.ask, "eve", "GET", "/comfyui/assets/a")
+                return peak_mib(door.process.pid) - before, answer.status
+
+        grown, status = asyncio.run(asyncio.wait_for(work(door), 60))
+        assert status == 200
+        assert grown < 100
