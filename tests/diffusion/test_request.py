@@ -118,6 +118,8 @@ def test_the_pictures_decide_the_mode(image: Any, mask: Any, mode: str) -> None:
         (PICTURE, PLANE > 0, "bool"),
         (PICTURE, PLANE[:, :0], "(4, 0)"),
         (PICTURE, np.full_like(PLANE, np.nan), "NaN"),
+        (PICTURE, np.full_like(PLANE, 255), "got 255 to 255: divide"),
+        (PICTURE, np.full_like(PLANE, -0.1), "from 0 to 1"),
     ],
 )
 def test_bad_pictures_are_refused(image: Any, mask: Any, says: str) -> None:

@@ -157,9 +157,7 @@ def _require_whole(name: str, value: object, low: int, high: int) -> None:
     """None will do."""
     whole = isinstance(value, int) and not isinstance(value, bool) and low <= value <= high
     if value is not None and not whole:
-        raise BadSetting(
-            f"{name} must be a whole number from {low} to {high}, got {shown(value)}."
-        )
+        raise BadSetting(f"{name} must be a whole number from {low} to {high}, got {shown(value)}.")
 
 
 def _require_number(name: str, value: object, low: float, high: float) -> None:
@@ -178,5 +176,11 @@ def _require_float(name: str, value: object) -> None:
 def _require_plane(mask: FloatArray) -> None:
     if mask.ndim != 2 or mask.size == 0:
         raise BadImage(f"mask: expected one plane of shape (H, W), got shape {mask.shape}.")
-    if not np.isfinite((mask.min(), mask.max())).all():
+    low, high = float(mask.min()), float(mask.max())
+    if not np.isfinite((low, high)).all():
         raise BadImage("mask: expected numbers from 0 to 1, got some that are NaN or infinite.")
+    if not 0 <= low <= high <= 1:
+        raise BadImage(
+            f"mask: expected numbers from 0 to 1, got {low:g} to {high:g}: divide those of an "
+            "8-bit picture by 255."
+        )
