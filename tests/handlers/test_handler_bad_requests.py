@@ -79,6 +79,8 @@ HTTP: tuple[tuple[str, Any, dict[str, Any], str], ...] = (
     ("image is in a foreign bucket", {"image": "s3://foreign/cat.png"}, {}, "place_not_allowed"),
     ("image leads out of its folder", {"image": "s3://allowed/in/../key"}, {}, "bad_setting"),
     ("image has no key", {"image": "s3://allowed"}, {}, "place_not_allowed"),
+    ("image is the folder", {"image": "s3://allowed/in/"}, {}, "place_not_allowed"),
+    ("image is a folder", {"image": "s3://allowed/in/a/"}, {}, "place_not_allowed"),
     ("image has no bucket", {"image": "s3:///cat.png"}, {}, "bad_setting"),
     ("image is text", {"image": base64_of(b"the cat")}, {}, "bad_image"),
     ("image is cut off", {"image": base64_of(sample()[:-200])}, {}, "bad_image"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import fields
@@ -73,6 +74,18 @@ def test_what_cannot_be_read_names_its_variable(variable: str, text: str) -> Non
         HandlerSettings.from_environ({"HELIOCHROME_CACHE": "/tmp/x", variable: text})
 
 
+def test_answers_never_become_new_photographs() -> None:
+    given = {
+        "HELIOCHROME_CACHE": "/tmp/x",
+        "HELIOCHROME_EVENT_SOURCE": "s3://photos/in",
+        "HELIOCHROME_EVENT_TARGET": "s3://photos/coloured",
+    }
+    HandlerSettings.from_environ({**given, "HELIOCHROME_OUTPUT": "s3://photos/results"})
+    for output in ("s3://photos/in", "s3://photos/in/results"):
+        with pytest.raises(BadSetting, match="HELIOCHROME_OUTPUT"):
+            HandlerSettings.from_environ({**given, "HELIOCHROME_OUTPUT": output})
+
+
 @pytest.mark.parametrize(
     ("source", "target", "good"),
     [
@@ -129,18 +142,45 @@ def test_an_identifier_is_safe_in_a_file_name(given: str | None, kept: bool) -> 
     assert "/" not in found and found
 
 
-def test_without_a_home_the_cache_is_in_tmp() -> None:
-    """As in Lambda: HOME is missing, and the user's home cannot be made."""
+def test_where_the_users_cache_cannot_be_written_it_is_in_tmp() -> None:
     code = (
         "from heliochrome.handlers import HandlerSettings; "
-        "import os; os.environ['HOME'] = '/proc/nowhere'; "
         "print(HandlerSettings.from_environ().cache)"
     )
-    environ = {"PATH": os.environ["PATH"]}
+    environ = {"PATH": os.environ["PATH"], "HOME": "/proc/nowhere"}
     done = subprocess.run(
         [sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "/tmp/heliochrome"
+
+
+NOBODY = ("unshare", "--user", "--map-user=54321", "--map-group=54321")
+
+
+@pytest.mark.skipif(
+    subprocess.run([*NOBODY, "true"], capture_output=True).returncode != 0
+    if shutil.which("unshare")
+    else True,
+    reason="makes a user that is only a number: needs unshare and user namespaces",
+)
+@pytest.mark.parametrize("cache", [None, "~nobody9/cache"])
+def test_a_user_without_a_home_and_a_name_is_served(
+    cache: str | None, environ: dict[str, str]
+) -> None:
+    """As where a platform chooses the user: no HOME, and no entry in /etc/passwd."""
+    code = (
+        "from heliochrome.handlers import HandlerRequest, handle; "
+        'body = b\'{"prompt": "a", "seed": 1, "num_inference_steps": 2}\'; '
+        "print(handle(HandlerRequest(body=body)).code)"
+    )
+    given = {"PATH": os.environ["PATH"], **environ}
+    del given["HELIOCHROME_CACHE"]
+    if cache is not None:
+        given["HELIOCHROME_CACHE"] = cache
+    done = subprocess.run(
+        [*NOBODY, sys.executable, "-c", code], env=given, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == ("None" if cache is None else "not_configured")
 
 
 def test_importing_the_handlers_loads_no_runtime() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from platformdirs import user_cache_path
+
 from .errors import BadSetting
 
 
@@ -15,3 +17,12 @@ def from_user(text: str | Path) -> Path:
         raise BadSetting(
             f"{text}: there is no home folder of that user on this machine. Write the path in full."
         ) from error
+
+
+def user_cache() -> Path | None:
+    """This user's own folder for what can be made again; None for a user without a home, such as
+    a container's that is only a number."""
+    try:
+        return user_cache_path("heliochrome")
+    except RuntimeError:
+        return None

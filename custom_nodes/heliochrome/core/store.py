@@ -8,18 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from platformdirs import user_cache_path
-
 from .catalog import Catalog, FileSource, ModelSpec, load_catalog
 from .disk import CannotWrite, hash_file
 from .download import Patience, Remote, Unreachable, download
 from .endpoints import Endpoints
-from .errors import BadWeights, ChecksumMismatch, DownloadFailed, ModelNotFound
+from .errors import BadSetting, BadWeights, ChecksumMismatch, DownloadFailed, ModelNotFound
 from .importing import copy_in
 from .jobs import Cancel, Progress, never_cancel, no_progress
 from .ledger import Ledger
 from .model_folders import listed, locate, only_one, sweep, writable_folder
-from .paths import from_user
+from .paths import from_user, user_cache
 from .verification import State, Verification, contradiction, enforce_from_now_on, judge
 
 
@@ -83,7 +81,7 @@ class ModelStore:
         catalog = environ.get("HELIOCHROME_CATALOG")
         return cls(
             [*(from_user(item) for item in named if item.strip()), *extra_folders],
-            from_user(cache) if cache else user_cache_path("heliochrome"),
+            from_user(cache) if cache else _own_cache(),
             StoreSettings(
                 offline=environ.get("HELIOCHROME_OFFLINE", "") not in ("", "0"),
                 endpoints=Endpoints.from_environ(environ),
@@ -246,3 +244,10 @@ class ModelStore:
 
 def _command(verb: str, spec: ModelSpec) -> str:
     return f"heliochrome models {verb} {spec.id}"
+
+
+def _own_cache() -> Path:
+    found = user_cache()
+    if found is None:
+        raise BadSetting("This user has no home folder: set HELIOCHROME_CACHE to a folder.")
+    return found

@@ -82,7 +82,8 @@ def _allowed(text: str, name: str, settings: HandlerSettings) -> Place:
         place = Place.parse(text)
     except BadSetting as error:
         raise BadSetting(f"{name}: {error}") from error
-    if not any(folder.holds(place) for folder in settings.buckets) or not place.key:
+    named = place.key and not place.key.endswith("/")
+    if not named or not any(folder.holds(place) for folder in settings.buckets):
         raise Refusal(
             "place_not_allowed",
             f"{name}: pictures may not be read from {shown(str(place))}. This function "

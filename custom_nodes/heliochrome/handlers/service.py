@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TypeVar
 
 from ..core.errors import BadSetting
@@ -67,6 +68,14 @@ class Service:
             raise Refusal("not_configured", str(error)) from error
 
 
+def _require_home(cache: Path) -> None:
+    """OpenVINO fails for a user without one."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(cache)
+
+
 _making = threading.Lock()
 _service: Service | None = None
 
@@ -77,4 +86,5 @@ def the_service() -> Service:
     with _making:
         if _service is None:
             _service = Service.from_environ()
+            _require_home(_service.settings.cache)
         return _service

@@ -8,10 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from platformdirs import user_cache_path
-
 from ..core.disk import is_writable
 from ..core.errors import BadSetting
+from ..core.paths import user_cache
 from ..core.presets import DEFAULT_MODEL
 from . import variables
 from .places import Place
@@ -75,6 +74,11 @@ class HandlerSettings:
                 "one in the other, so that results would be taken for new photographs. Name "
                 "folders apart from each other, such as in/ and coloured/."
             )
+        if source and self.output and source.holds(self.output):
+            raise BadSetting(
+                f"{self.output} (HELIOCHROME_OUTPUT) lies in {source} (HELIOCHROME_EVENT_SOURCE), "
+                "so that results would be taken for new photographs. Name another folder."
+            )
 
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> HandlerSettings:
@@ -88,8 +92,8 @@ class HandlerSettings:
             if text := environ.get(variable, "").strip():
                 given[name] = read(variable, text)
         if "cache" not in given:
-            usual = user_cache_path("heliochrome")
-            given["cache"] = usual if is_writable(usual) else _SCRATCH
+            usual = user_cache()
+            given["cache"] = usual if usual and is_writable(usual) else _SCRATCH
         return cls(**given)
 
 
