@@ -194,6 +194,8 @@ def test_colours_that_srgb_does_not_have_stay_outside_the_mask(
         (["--model", "https://127.0.0.1/tiny"], "HELIOCHROME_OFFLINE"),
         (["--lora", "{here}/none.safetensors"], "no LoRA file"),
         (["--lora", "{mask}"], "no .safetensors file"),
+        (["--lora-alpha", "nan"], "add --lora"),
+        (["--lora-alpha", "1"], "add --lora"),
         (["--lora-alpha", "9", "--lora", "{mask}"], "alpha of a LoRA"),
         (["-o", "{here}/a.gif"], "ends in one of"),
         (["-o", "{photo}"], "already there"),

@@ -81,7 +81,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         add(f"--{name.replace('_', '-')}", type=kind, metavar=placeholder, help=text)
     add("--device", default="CPU", help="CPU, GPU or NPU; default: %(default)s")
     add("--lora", type=Path, metavar="FILE", help="a LoRA, as .safetensors")
-    add("--lora-alpha", type=float, default=1.0, metavar="X", help="how strongly it counts")
+    add("--lora-alpha", type=float, metavar="X", help="how strongly it counts; default: 1")
     add(
         "--no-record-prompt",
         action="store_true",
@@ -105,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadSetting("--mask needs the picture that it belongs to: add --image PICTURE.")
     if args.strength is not None and args.image is None:
         raise BadSetting("--strength needs a picture to start from: add --image PICTURE.")
+    if args.lora_alpha is not None and args.lora is None:
+        raise BadSetting("--lora-alpha is of a LoRA: add --lora FILE.")
     photo = None
     if args.image is not None:
         photo = read_photo(args.image.expanduser(), keep_stored=args.mask is not None)
@@ -118,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
         require_repair(request)
     targets = _targets(args.output.expanduser(), request.num_images_per_prompt, photo)
     store = ModelStore.from_environ()
-    loras = [] if args.lora is None else [Lora(args.lora.expanduser(), args.lora_alpha)]
+    alpha = 1.0 if args.lora_alpha is None else args.lora_alpha
+    loras = [] if args.lora is None else [Lora(args.lora.expanduser(), alpha)]
     with answering_interrupt() as cancel, part_bar() as progress:
         folder = resolve(store, args.model or _only_model(store), cancel=cancel)
         sha256 = digest(store, folder, cancel=cancel)
