@@ -44,13 +44,16 @@ def require_room(folder: Path, size: int) -> None:
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn what the system says about writing `path` into one clear `CannotWrite`."""
+def writing(path: Path, room: str = _WHERE_TO) -> Iterator[None]:
+    """Turn what the system says about writing `path` into one clear `CannotWrite`.
+
+    room: what to do about a full disk.
+    """
     try:
         yield
     except OSError as error:
         if error.errno in _FULL:
-            raise CannotWrite(f"There is no room left to write {path}. {_WHERE_TO}") from error
+            raise CannotWrite(f"There is no room left to write {path}. {room}") from error
         raise CannotWrite(f"Cannot write {path}: {error.strerror or error}.") from error
 
 

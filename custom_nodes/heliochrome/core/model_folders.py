@@ -50,12 +50,14 @@ def listed(folders: Sequence[Path]) -> str:
 
 
 @contextmanager
-def only_one(folder: Path, model_id: str, cancel: Cancel) -> Iterator[None]:
+def only_one(folder: Path, model_id: str, cancel: Cancel) -> Iterator[Path]:
     """Hold the right to write a model's files in this folder; waits for other processes.
 
-    The system frees the lock of a killed process.
+    The system frees the lock of a killed process. Gives the lock's file, which stays: whoever
+    removes it must bear that those who wait for it and those who come later do not see each other.
     """
-    lock = FileLock(folder / f".{model_id}.lock")
+    path = folder / f".{model_id}.lock"
+    lock = FileLock(path)
     while True:
         cancel()
         try:
@@ -64,7 +66,7 @@ def only_one(folder: Path, model_id: str, cancel: Cancel) -> Iterator[None]:
         except Timeout:
             continue
     try:
-        yield
+        yield path
     finally:
         lock.release()
 
