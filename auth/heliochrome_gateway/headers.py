@@ -32,7 +32,6 @@ _FROM_CLIENTS: Final = frozenset(
     [
         "authorization",
         "cookie",
-        "comfy-user",
         "forwarded",
         "origin",
         "via",

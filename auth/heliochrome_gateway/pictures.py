@@ -65,6 +65,7 @@ class Pictures:
         try:
             with Image.open(file, formats=_OPENED) as picture:
                 width, height = picture.size
+                # Before its frames are counted, for which all of it may be read.
                 if width * height > self._most:
                     raise _too_many(self._most)
                 for index in range(self._frames(picture)):

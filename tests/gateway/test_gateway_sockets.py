@@ -157,6 +157,7 @@ def test_progress_goes_to_who_began_the_run_only(door: Door, toy: Toy):
             toy.tell({"type": "logs", "data": {"entries": ["secret"]}})
             toy.tell({"type": "status", "data": {"status": {"exec_info": {"queue_remaining": 3}}}})
             toy.tell(["not", "an", "event"])
+            toy.tell("preview")
             return found, await events(others)
 
     mine, others = run(door, work)

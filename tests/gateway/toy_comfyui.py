@@ -1,7 +1,8 @@
 """A stand-in for ComfyUI, as a process: it answers like it, and tells what reached it.
 
 /seen lists every request (method, raw path, headers, size of the body) since the last time;
-/tell sends a JSON message to every open socket, as the host does with what has no addressee.
+/tell sends a JSON message to every open socket, as the host does with what has no addressee;
+"preview": the bytes of a picture.
 Run as: python toy_comfyui.py (says its address).
 """
 
@@ -100,7 +101,10 @@ class _Comfy:
     async def tell(self, request: web.Request) -> web.Response:
         message = await request.json()
         for socket in list(self.sockets.values()):
-            await socket.send_json(message)
+            if message == "preview":
+                await socket.send_bytes(PREVIEW)
+            else:
+                await socket.send_json(message)
         return web.Response()
 
     async def finish(self, request: web.Request) -> web.Response:
@@ -172,6 +176,9 @@ class _Comfy:
         found = [{"id": run_id, "status": "completed"} for run_id in self.history]
         return web.json_response({"jobs": found, "pagination": {"total": len(found)}})
 
+    async def job(self, request: web.Request) -> web.Response:
+        return web.json_response(self.history.get(request.match_info["run"], {}))
+
     async def upload(self, request: web.Request) -> web.Response:
         form = await request.post()
         picture = form["image"]
@@ -234,6 +241,7 @@ class _Comfy:
             app.router.add_get(f"{before}/history/{{run}}", self.all_history)
             app.router.add_get(f"{before}/queue", self.queue)
             app.router.add_get(f"{before}/jobs", self.jobs)
+            app.router.add_get(f"{before}/jobs/{{run}}", self.job)
             app.router.add_get(f"{before}/object_info", self.object_info)
             app.router.add_post(f"{before}/upload/image", self.upload)
             app.router.add_post(f"{before}/upload/mask", self.upload)
