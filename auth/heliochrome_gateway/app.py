@@ -29,7 +29,7 @@ from .ownership import Owners
 from .pictures import Pictures
 from .proxy import Host, new_session
 from .refusals import Denied, answer, not_offered
-from .routes import COMFYUI
+from .routes import COMFYUI, SOCKETS
 from .run_requests import RunRequests
 from .runs import Runs
 from .settings import GatewaySettings
@@ -208,7 +208,7 @@ def _let_in(settings: GatewaySettings) -> Middleware:
         request["identity"] = identity
         request["address"] = client_address(request, settings)
         rates.take(identity.name)
-        if "upgrade" in request.headers:  # sockets stay, and have slots of their own
+        if target.path in SOCKETS:
             return await handler(request)
         with slots.held(identity.name):
             return await handler(request)

@@ -62,6 +62,8 @@ POLICY: Final = (
 _EVERY: Final[Mapping[istr, str]] = {
     istr("Content-Security-Policy"): POLICY,
     istr("X-Content-Type-Options"): "nosniff",
+    # A cache between us and the browser must not show one user's pictures to another.
+    istr("Cache-Control"): "private, no-cache",
     istr("X-Frame-Options"): "DENY",  # for what does not know frame-ancestors
     istr("Referrer-Policy"): "same-origin",
     istr("Cross-Origin-Opener-Policy"): "same-origin",

@@ -11,6 +11,8 @@ from .identity import ROLES, Role
 from .refusals import Denied, not_offered
 
 COMFYUI: Final = "/comfyui"
+# Where a connection stays: these are counted by themselves.
+SOCKETS: Final = frozenset({f"{COMFYUI}/ws", f"{COMFYUI}/api/ws"})
 
 # What is done with a request of ComfyUI's; "pass": it goes through as it came.
 Handling = Literal[

@@ -250,7 +250,7 @@ def test_five_hundred_silent_connections_hold_nobody_up(door: Door):
 
 def test_slow_bodies_take_slots_of_their_user_only(toy: Toy, tmp_path):
     with running_door(tmp_path, toy.address, requests_at_once=3) as door:
-        head = (f"POST /comfyui/prompt HTTP/1.1\r\nHost: a\r\n{USER}\r\n"
+        head = (f"POST /comfyui/prompt HTTP/1.1\r\nHost: a\r\n{USER}\r\nUpgrade: websocket\r\n"
                 "Content-Length: 1000\r\n\r\n{").encode()  # fmt: skip
         assert door.ask("ben", "GET", "/comfyui/assets/a").status == 200
         slow = [socket.create_connection(("127.0.0.1", door.port)) for _ in range(3)]

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import http.client
 import json
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -72,6 +73,7 @@ def test_every_answer_is_secured(door: Door):
         assert headers["X-Content-Type-Options"] == "nosniff", path
         assert "frame-ancestors 'none'" in headers["Content-Security-Policy"], path
         assert headers["Server"] == "heliochrome", path
+        assert re.match("private|no-store", headers["Cache-Control"]), path
         assert "Set-Cookie" not in headers or path == "/login", path
 
 
