@@ -16,7 +16,7 @@ from .model import LCM_STEPS, DiffusionModel
 from .prompts import TokenCount, shorten
 from .request import MAX_PIXELS, MAX_SEED, MAX_SIDE, GenerationRequest, following
 
-_STRENGTH: Final = {"image-to-image": 0.8, "inpaint": 1.0}  # diffusers' defaults
+STRENGTH: Final = {"image-to-image": 0.8, "inpaint": 1.0}  # diffusers' defaults
 _SHOWN: Final = 120  # characters of what was dropped that a notice shows
 
 
@@ -55,7 +55,7 @@ def settle(request: GenerationRequest, model: DiffusionModel, count: TokenCount)
     steps = request.num_inference_steps or (
         LCM_STEPS if scheduler == "lcm" else model.default_steps
     )
-    strength = request.strength or _STRENGTH.get(request.mode)
+    strength = request.strength or STRENGTH.get(request.mode)
     guidance = model.default_guidance if request.guidance_scale is None else request.guidance_scale
     # As OpenVINO GenAI sees it, in float32.
     guided = bool(np.float32(guidance) > 1)
