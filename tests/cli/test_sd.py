@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -20,8 +21,9 @@ import tiny_diffusion
 import tiny_legacy
 from heliochrome.cli import main
 from heliochrome.core.photo import read_photo, result_record
+from heliochrome.core.provenance import to_xmp
 from model_server import running_server
-from photo_samples import ADOBE_RGB, PROPHOTO, rgb_profile
+from photo_samples import ADOBE_RGB, PROPHOTO, PROVENANCE, rgb_profile
 
 
 @pytest.fixture(scope="module")
@@ -115,6 +117,22 @@ def test_a_picture_from_a_picture_remembers_it(here: Path, photo: Path):
     assert again is not None and [step.kind for step in again.earlier] == ["variation"]
 
 
+@pytest.mark.parametrize("repair", [False, True])
+def test_what_another_tool_made_up_is_still_called_so(here: Path, mask: Path, repair: bool):
+    other = to_xmp(PROVENANCE, None).replace(b"urn:heliochrome:provenance", b"urn:another:tool")
+    code = b"digitalsourcetype/trainedAlgorithmicMedia<"
+    other = other.replace(b"digitalsourcetype/compositeWithTrainedAlgorithmicMedia<", code)
+    assert code in other
+    Image.new("RGB", (300, 200), "teal").save(here / "other.webp", xmp=other)
+    more = ("--mask", mask) if repair else ()
+    assert generate("a house", "-o", here / "a.png", "--image", here / "other.webp", *more) == 0
+    packet = read_photo(here / "a.png").metadata.xmp or b""
+    told = re.findall(rb"<Iptc4xmpExt:DigitalSourceType>[^<]*/(\w+)<", packet)
+    assert told == [b"trainedAlgorithmicMedia"]
+    record = result_record(here / "a.png")
+    assert record is not None and record.kind == ("inpainting" if repair else "variation")
+
+
 def test_only_what_is_white_in_the_mask_is_repainted(
     here: Path, photo: Path, mask: Path, capsys: pytest.CaptureFixture[str]
 ):
@@ -198,6 +216,9 @@ def test_colours_that_srgb_does_not_have_stay_outside_the_mask(
         (["--lora-alpha", "1"], "add --lora"),
         (["--lora-alpha", "9", "--lora", "{mask}"], "alpha of a LoRA"),
         (["-o", "{here}/a.gif"], "ends in one of"),
+        (["-o", "~nosuchuser/a.png"], "no home folder"),
+        (["--image", "~nosuchuser/a.png"], "no home folder"),
+        (["--lora", "~nosuchuser/a.safetensors"], "no home folder"),
         (["-o", "{photo}"], "already there"),
         (["-o", "{here}/mask.png/a.png"], "mask.png"),
     ],
@@ -304,5 +325,30 @@ def test_ctrl_c_stops_between_two_steps_and_leaves_no_file(here: Path):
         time.sleep(4)
         process.send_signal(signal.SIGINT)
         assert process.stderr is not None and "stopped" in process.stderr.read()
+        assert process.wait() == 130
+    assert not list(here.glob("*.png"))
+
+
+def test_ctrl_c_is_answered_while_the_model_opens(here: Path):
+    script = (
+        "import sys, time; from heliochrome.cli import main\n"
+        "from heliochrome.diffusion import engine\n"
+        "real = engine.open_pipelines\n"
+        "def slow(opening):\n"
+        "    print('opening', flush=True); time.sleep(4)\n"
+        "    return real(opening)\n"
+        "engine.open_pipelines = slow\n"
+        "sys.exit(main(sys.argv[1:]))"
+    )
+    command = [sys.executable, "-c", script, "sd", "generate", "a house", "-o", str(here / "a.png")]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline() == "opening\n"
+        begun = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert any("stopped" in line for line in process.stderr)
+        assert time.monotonic() - begun < 3
         assert process.wait() == 130
     assert not list(here.glob("*.png"))

@@ -1,13 +1,16 @@
 """Provenance: the record comes back equal, and nothing that was there goes away."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from xml.etree import ElementTree
+from xml.sax.saxutils import escape
 
 import pytest
 
 from heliochrome.core.errors import BadImage, BadSetting
-from heliochrome.core.provenance import SOURCE_TYPES, Provenance, from_xmp, to_xmp
+from heliochrome.core.provenance import Provenance, from_xmp, handed_on, to_xmp
+from heliochrome.core.source_types import SOURCE_TYPES
 from photo_samples import CHINESE, PROVENANCE, XMP
 
 NAMES = {
@@ -146,6 +149,123 @@ def test_a_record_before_that_cannot_be_understood_is_no_record():
     assert from_xmp(packet.replace(b'"inpainting"', b'"magic"')) is None
     assert from_xmp(packet.replace(b'"seed"', b'seed"')) is None
     assert from_xmp(packet.replace(b'"software"', b'"hardware"')) is None
+
+
+def swapped(packet, inside, value):
+    """The packet with the text of one property of ours, or of an earlier record, replaced."""
+    root = parse(packet)
+    (found,) = root.findall(inside, NAMES)
+    old = escape(found.text).encode()
+    assert packet.count(old) == 1
+    return packet.replace(old, escape(value).encode())
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        "[1]",
+        '"text"',
+        "5",
+        "[" * 200_000,
+        '{"a": NaN}',
+        '{"a": 1e999}',
+        '{"a": {"b": 1}}',
+        '{"a": null}',
+        '{"a": 1' + "0" * 5000 + "}",
+    ],
+    ids=range(9),
+)
+def test_settings_that_no_record_has_make_it_none(parameters):
+    packet = to_xmp(PAINTED, None)
+    assert from_xmp(swapped(packet, ".//ours:Parameters", parameters)) is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"software": 5},
+        {"model": 5},
+        {"model_sha256": ["a"]},
+        {"notices": "abc"},
+        {"notices": [1]},
+        {"parameters": [1]},
+        {"parameters": None},
+        {"parameters": {"a": []}},
+        {"kind": []},
+        {"kind": "magic"},
+        {"when": "2020-01-01"},
+        {"when": 5},
+    ],
+    ids=str,
+)
+def test_an_earlier_record_with_a_field_of_another_kind_makes_it_none(change):
+    packet = to_xmp(PROVENANCE.after(PAINTED), None)
+    place = ".//ours:Earlier/rdf:Seq/rdf:li"
+    line = json.loads(parse(packet).find(place, NAMES).text)
+    for text in (json.dumps({**line, **change}), "[" * 200_000, "[]", '"a"'):
+        assert from_xmp(swapped(packet, place, text)) is None
+    assert from_xmp(swapped(packet, place, json.dumps(line))) == PROVENANCE.after(PAINTED)
+
+
+def test_each_step_is_in_the_history_once_however_often_the_file_is_worked_on():
+    packet, record = None, None
+    for day in range(1, 5):
+        when = datetime(2026, 1, day, tzinfo=timezone.utc)
+        record = replace(PAINTED, when=when).after(record)
+        packet = to_xmp(record, packet)
+        events = parse(packet).findall(".//mm:History/rdf:Seq/rdf:li/evt:when", NAMES)
+        assert [event.text[:10] for event in events] == [f"2026-01-0{n + 1}" for n in range(day)]
+        record = from_xmp(packet)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        '<rdf:li evt:softwareAgent="Old 1" evt:when="{when}"/>',
+        '<rdf:li><rdf:Description evt:softwareAgent="Old 1" evt:when="{when}"/></rdf:li>',
+        '<rdf:li rdf:parseType="Resource"><evt:softwareAgent>Old 1</evt:softwareAgent>'
+        "<evt:when>{when}</evt:when></rdf:li>",
+    ],
+    ids=["attributes", "description", "elements"],
+)
+@pytest.mark.parametrize(("day", "count"), [(0, 2), (1, 3)])
+def test_an_event_is_known_however_it_is_written(event, day, count):
+    when = (PAINTED.when + timedelta(days=day)).isoformat()
+    inside = f"<mm:History><rdf:Seq>{event.format(when=when)}</rdf:Seq></mm:History>"
+    packet = to_xmp(PROVENANCE.after(PAINTED), packet_with(inside))
+    assert len(parse(packet).findall(".//mm:History/rdf:Seq/rdf:li", NAMES)) == count
+
+
+@pytest.mark.parametrize(
+    ("before", "record", "code"),
+    [
+        ("trainedAlgorithmicMedia", PAINTED, "trainedAlgorithmicMedia"),
+        ("trainedAlgorithmicMedia", PREVIEW, "trainedAlgorithmicMedia"),
+        ("algorithmicMedia", PREVIEW, "algorithmicMedia"),
+        ("algorithmicMedia", PAINTED, "compositeWithTrainedAlgorithmicMedia"),
+        ("compositeSynthetic", PREVIEW, "compositeSynthetic"),
+        ("compositeWithTrainedAlgorithmicMedia", PREVIEW, "compositeWithTrainedAlgorithmicMedia"),
+        ("print", PREVIEW, "algorithmicallyEnhanced"),
+        ("somethingElse", PAINTED, "compositeWithTrainedAlgorithmicMedia"),
+        ("algorithmicallyEnhanced", PAINTED, "compositeWithTrainedAlgorithmicMedia"),
+        ("print", GENERATED, "trainedAlgorithmicMedia"),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["http://cv.iptc.org/newscodes/digitalsourcetype/", ""])
+def test_what_was_made_up_before_is_not_called_less(before, record, code, scheme):
+    """Whoever made it."""
+    packet = packet_with(f"<ext:DigitalSourceType>{scheme}{before}</ext:DigitalSourceType>")
+    for existing in (packet, handed_on(packet)):
+        (found,) = parse(to_xmp(record, existing)).findall(".//ext:DigitalSourceType", NAMES)
+        assert found.text == f"http://cv.iptc.org/newscodes/digitalsourcetype/{code}"
+
+
+def test_only_the_source_type_is_handed_on():
+    packet = packet_with(f"<dc:a>1</dc:a><ext:DigitalSourceType>{CAPTURE}</ext:DigitalSourceType>")
+    root = parse(handed_on(to_xmp(PAINTED, packet)))
+    (found,) = root.find("rdf:RDF", NAMES).findall("rdf:Description/*", NAMES)
+    assert found.text == SOURCE_TYPES["inpainting"]
+    assert [handed_on(other) for other in (None, XMP, b"not xml")] == [None, None, None]
 
 
 def test_existing_properties_survive():

@@ -92,6 +92,7 @@ def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 def run(args: argparse.Namespace) -> int:
     from ..core.errors import BadSetting
+    from ..core.paths import from_user
     from ..core.photo import read_photo
     from ..core.store import ModelStore
     from ..diffusion import Lora, open_engine
@@ -109,8 +110,8 @@ def run(args: argparse.Namespace) -> int:
         raise BadSetting("--lora-alpha is of a LoRA: add --lora FILE.")
     photo = None
     if args.image is not None:
-        photo = read_photo(args.image.expanduser(), keep_stored=args.mask is not None)
-    mask = None if args.mask is None else mask_of(read_photo(args.mask.expanduser()))
+        photo = read_photo(from_user(args.image), keep_stored=args.mask is not None)
+    mask = None if args.mask is None else mask_of(read_photo(from_user(args.mask)))
     request = GenerationRequest.from_mapping(
         {"prompt": args.prompt, **fields},
         image=None if photo is None else colours(photo),
@@ -118,14 +119,16 @@ def run(args: argparse.Namespace) -> int:
     )
     if mask is not None:
         require_repair(request)
-    targets = _targets(args.output.expanduser(), request.num_images_per_prompt, photo)
+    targets = _targets(from_user(args.output), request.num_images_per_prompt, photo)
     store = ModelStore.from_environ()
     alpha = 1.0 if args.lora_alpha is None else args.lora_alpha
-    loras = [] if args.lora is None else [Lora(args.lora.expanduser(), alpha)]
+    loras = [] if args.lora is None else [Lora(from_user(args.lora), alpha)]
     with answering_interrupt() as cancel, part_bar() as progress:
         folder = resolve(store, args.model or _only_model(store), cancel=cancel)
         sha256 = digest(store, folder, cancel=cancel)
-        engine = open_engine(folder, device=args.device, cache=store.cache, loras=loras)
+        engine = open_engine(
+            folder, device=args.device, cache=store.cache, loras=loras, cancel=cancel
+        )
         try:
             job = _Job(engine, sha256, not args.no_record_prompt, progress, cancel)
             if photo is None or mask is None:
@@ -186,14 +189,17 @@ def _made(
     job: _Job, request: GenerationRequest, photo: Photo | None
 ) -> tuple[list[_Result], Sequence[str]]:
     """Pictures from words, or from a picture."""
-    from ..core.photo import write_photo
+    from ..core.photo import Metadata, write_photo
+    from ..core.provenance import handed_on
     from ..diffusion.photos import as_photo
 
+    # What the picture was before it was varied: all of it may have been made up.
+    metadata = Metadata(xmp=None if photo is None else handed_on(photo.metadata.xmp))
     made = job.engine.generate(request, progress=job.progress, cancel=job.cancel)
     results = []
     for at, seed in enumerate(made.seeds):
         one = replace(made, images=made.images[at : at + 1], seeds=(seed,))
-        like = as_photo(one.images[0])
+        like = replace(as_photo(one.images[0]), metadata=metadata)
         write = partial(write_photo, pixels=like.pixels, like=like)
         results.append(_Result(write, _after(job.record([one]), photo), seed))
     return results, [notice.text for notice in made.notices]

@@ -7,54 +7,24 @@ event for people who open the file's history, and our own namespace for the full
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Any, Final
 from xml.dom.minidom import Attr, Element
 
 from ..version import SOFTWARE
 from .errors import BadImage, BadSetting
-from .xmp import (
-    RDF,
-    XMLNS,
-    MalformedXmp,
-    Packet,
-    children,
-    is_named,
-    is_property,
-    items,
-    legal,
-    value_of,
-)
+from .source_types import SOURCE_TYPES, Kind, most_synthetic
+from .xmp import RDF, MalformedXmp, Packet, children, is_property, items, legal, value_of
+from .xmp_history import Event, append_event, events_in
 
-Kind = Literal["colorization", "preview", "generation", "variation", "inpainting"]
 Parameter = str | int | float | bool
-
-# IPTC Digital Source Type NewsCodes, http://cv.iptc.org/newscodes/digitalsourcetype/ (2024-10-23).
-_NEWSCODES: Final = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-SOURCE_TYPES: Final[Mapping[Kind, str]] = {
-    # "Edited using Generative AI: augmentation, correction or enhancement using a Generative AI
-    # model". The light is a real capture, and a model trained on other pictures makes up the
-    # colours. Not trainedAlgorithmicMedia, which says that all of it is made up; and not
-    # algorithmicallyEnhanced, whose changes leave "the main content" as it was.
-    "colorization": _NEWSCODES + "compositeWithTrainedAlgorithmicMedia",
-    # "Modification or correction by algorithm without changing the main content, initiated or
-    # configured by a human". A fixed tone curve; nothing trained takes part.
-    "preview": _NEWSCODES + "algorithmicallyEnhanced",
-    # "Created using Generative AI": all of it is made up, from words.
-    "generation": _NEWSCODES + "trainedAlgorithmicMedia",
-    # Made from a picture of the user's, as a whole or within a mask.
-    "variation": _NEWSCODES + "compositeWithTrainedAlgorithmicMedia",
-    "inpainting": _NEWSCODES + "compositeWithTrainedAlgorithmicMedia",
-}
-# Of several, a file is called what leaves least of it to the camera.
-_SEVERITY: Final = [SOURCE_TYPES[kind] for kind in ("preview", "variation", "generation")]
 
 NAMESPACE: Final = "urn:heliochrome:provenance:1.0/"
 IPTC_EXTENSION: Final = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
-MEDIA_MANAGEMENT: Final = "http://ns.adobe.com/xap/1.0/mm/"
-EVENT: Final = "http://ns.adobe.com/xap/1.0/sType/ResourceEvent#"
+_SOURCE_TYPE: Final = "Iptc4xmpExt:DigitalSourceType"
 
 _RECORDED: Final = ("kind", "model", "model_sha256", "parameters", "notices", "software")
 
@@ -96,25 +66,28 @@ class Provenance:
     @property
     def source_type(self) -> str:
         """IPTC's DigitalSourceType of the file, with all that was done to it."""
-        kinds = [SOURCE_TYPES[record.kind] for record in (*self.earlier, self)]
-        return max(kinds, key=_SEVERITY.index)
+        before = [SOURCE_TYPES[record.kind] for record in self.earlier]
+        return most_synthetic(SOURCE_TYPES[self.kind], before)
 
 
 def to_xmp(provenance: Provenance, existing: bytes | None) -> bytes:
     """A packet that says `provenance` and keeps every property of `existing`.
 
-    An earlier DigitalSourceType is kept in our namespace and named in the history; an earlier
-    record of ours is replaced, its history event stays. Raises BadImage if `existing` cannot
+    A DigitalSourceType that says more of the picture is made up than `provenance` does stays. The
+    earlier one is kept in our namespace and named in the history; an earlier record of ours is
+    replaced, its history event stays. Raises BadImage if `existing` cannot
     be parsed.
     """
     try:
         packet = Packet(existing)
     except MalformedXmp as error:
         raise BadImage(f"Expected XMP that can be added to, but {error}. Leave it out.") from error
+    known = events_in(packet)
+    source_type = most_synthetic(provenance.source_type, _source_types(packet))
     previous = _take_previous(packet)
     _take_ours(packet)
     ours = packet.add_description({"Iptc4xmpExt": IPTC_EXTENSION, "heliochrome": NAMESPACE})
-    packet.append(ours, IPTC_EXTENSION, "Iptc4xmpExt:DigitalSourceType", provenance.source_type)
+    packet.append(ours, IPTC_EXTENSION, _SOURCE_TYPE, source_type)
     for name, text in (
         ("Kind", provenance.kind),
         ("Model", provenance.model),
@@ -128,40 +101,59 @@ def to_xmp(provenance: Provenance, existing: bytes | None) -> bytes:
     _append_array(packet, ours, "Notices", provenance.notices)
     _append_array(packet, ours, "Earlier", tuple(map(_record, provenance.earlier)))
     _append_array(packet, ours, "PreviousDigitalSourceTypes", previous)
-    for earlier in provenance.earlier:
-        _append_event(packet, earlier, ())
-    _append_event(packet, provenance, previous)
+    for event in map(_event, provenance.earlier):
+        if (event.agent, event.when) not in known:
+            append_event(packet, event)
+    append_event(packet, _event(provenance, previous))
     return packet.to_bytes()
+
+
+def handed_on(packet: bytes | None) -> bytes | None:
+    """What a new picture that is made from one with this packet takes over of it: the
+    DigitalSourceType. For `to_xmp`; None if there is none."""
+    try:
+        found = _source_types(Packet(packet))
+    except MalformedXmp:
+        return None
+    if not found:
+        return None
+    new = Packet()
+    description = new.add_description({"Iptc4xmpExt": IPTC_EXTENSION})
+    new.append(description, IPTC_EXTENSION, _SOURCE_TYPE, found[-1])
+    return new.to_bytes()
 
 
 def from_xmp(packet: bytes) -> Provenance | None:
     """The record that `to_xmp` wrote; None if there is none or it cannot be understood."""
     try:
         parsed = Packet(packet)
-        kind = next(
-            (known for known in SOURCE_TYPES if known == parsed.text(NAMESPACE, "Kind")), None
+        found = _understood(
+            {
+                "kind": parsed.text(NAMESPACE, "Kind"),
+                "model": parsed.text(NAMESPACE, "Model"),
+                "model_sha256": parsed.text(NAMESPACE, "ModelSHA256"),
+                "parameters": json.loads(parsed.text(NAMESPACE, "Parameters") or "{}"),
+                "notices": _array(parsed, "Notices"),
+                "software": parsed.text(NAMESPACE, "Software") or "",
+                "when": parsed.text(NAMESPACE, "When") or "",
+            }
         )
-        if kind is None:
-            return None
-        return Provenance(
-            kind=kind,
-            model=parsed.text(NAMESPACE, "Model"),
-            model_sha256=parsed.text(NAMESPACE, "ModelSHA256"),
-            parameters=json.loads(parsed.text(NAMESPACE, "Parameters") or "{}"),
-            notices=_array(parsed, "Notices"),
-            software=parsed.text(NAMESPACE, "Software") or "",
-            when=datetime.fromisoformat(parsed.text(NAMESPACE, "When") or ""),
-            earlier=tuple(map(_from_record, _array(parsed, "Earlier"))),
-        )
-    except (ValueError, TypeError, KeyError, BadSetting):  # MalformedXmp is a ValueError
+        earlier = tuple(_understood(json.loads(line)) for line in _array(parsed, "Earlier"))
+        return replace(found, earlier=earlier)
+    # MalformedXmp is a ValueError; deep JSON or XML ends in RecursionError
+    except (ValueError, TypeError, KeyError, RecursionError, BadSetting):
         return None
+
+
+def _source_types(packet: Packet) -> tuple[str, ...]:
+    nodes = packet.properties(IPTC_EXTENSION, "DigitalSourceType")
+    return tuple(value for node in nodes if (value := value_of(node)))
 
 
 def _take_previous(packet: Packet) -> tuple[str, ...]:
     """Remove DigitalSourceType; return it after those replaced before, oldest first."""
-    values = list(_array(packet, "PreviousDigitalSourceTypes"))
+    values = (*_array(packet, "PreviousDigitalSourceTypes"), *_source_types(packet))
     for node in list(packet.properties(IPTC_EXTENSION, "DigitalSourceType")):
-        values.append(value_of(node))
         packet.remove(node)
     return tuple(value for value in values if value)
 
@@ -191,27 +183,13 @@ def _append_array(packet: Packet, parent: Element, name: str, texts: tuple[str, 
             packet.append(sequence, RDF, "rdf:li", text)
 
 
-def _append_event(packet: Packet, provenance: Provenance, previous: tuple[str, ...]) -> None:
-    history = next(packet.properties(MEDIA_MANAGEMENT, "History"), None)
-    if not isinstance(history, Element):
-        parent = packet.add_description({"xmpMM": MEDIA_MANAGEMENT})
-        history = packet.append(parent, MEDIA_MANAGEMENT, "xmpMM:History")
-    sequence = next((node for node in children(history) if is_named(node, RDF, "Seq")), None)
-    if sequence is None:
-        sequence = packet.append(history, RDF, "rdf:Seq")
-    event = packet.append(sequence, RDF, "rdf:li")
-    # Declared here, as the packet may use these prefixes for something else.
-    event.setAttributeNS(XMLNS, "xmlns:rdf", RDF)
-    event.setAttributeNS(XMLNS, "xmlns:stEvt", EVENT)
-    event.setAttributeNS(RDF, "rdf:parseType", "Resource")
-    for name, text in (
-        ("action", "created" if provenance.kind == "generation" else "edited"),
-        ("softwareAgent", provenance.software),
-        ("when", provenance.when.isoformat()),
-        ("parameters", _sentence(provenance, previous)),
-        ("changed", "/"),
-    ):
-        packet.append(event, EVENT, f"stEvt:{name}", text)
+def _event(provenance: Provenance, previous: tuple[str, ...] = ()) -> Event:
+    return Event(
+        action="created" if provenance.kind == "generation" else "edited",
+        agent=legal(provenance.software),
+        when=provenance.when.isoformat(),
+        parameters=_sentence(provenance, previous),
+    )
 
 
 def _sentence(provenance: Provenance, previous: tuple[str, ...]) -> str:
@@ -233,11 +211,24 @@ def _record(provenance: Provenance) -> str:
     return _json({**fields, "when": provenance.when.isoformat()})
 
 
-def _from_record(line: str) -> Provenance:
-    found = json.loads(line)
+def _understood(found: Any) -> Provenance:
+    """A record as written, whoever wrote it. Raises TypeError, ValueError, KeyError, BadSetting."""
     fields = {name: found[name] for name in _RECORDED}
+    parameters, notices = fields["parameters"], fields["notices"]
+    sound = (
+        isinstance(fields["kind"], str)
+        and isinstance(fields["software"], str)
+        and all(isinstance(fields[name], str | None) for name in ("model", "model_sha256"))
+        and isinstance(notices, list | tuple)
+        and all(isinstance(notice, str) for notice in notices)
+        and isinstance(parameters, dict)
+        and all(isinstance(value, str | int | float) for value in parameters.values())
+        and all(math.isfinite(value) for value in parameters.values() if type(value) is float)
+    )
+    if not sound:
+        raise ValueError("a field of the record is of another kind")
     when = datetime.fromisoformat(found["when"])
-    return Provenance(**{**fields, "notices": tuple(fields["notices"])}, when=when)
+    return Provenance(**{**fields, "notices": tuple(notices)}, when=when)
 
 
 def _json(parameters: Mapping[str, Any]) -> str:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 from ..core.extent import Extent
 from ..core.notices import Notice
-from ..core.provenance import Kind, Parameter, Provenance
+from ..core.provenance import Parameter, Provenance
+from ..core.source_types import Kind
 from .repair import Blending
 from .request import Mode
 
