@@ -29,7 +29,7 @@ from .ownership import Owners
 from .pictures import Pictures
 from .proxy import Host, new_session
 from .refusals import Denied, answer, not_offered
-from .routes import COMFYUI, SOCKETS
+from .routes import COMFYUI, SOCKETS, check_studio
 from .run_requests import RunRequests
 from .runs import Runs
 from .settings import GatewaySettings
@@ -87,12 +87,9 @@ class _Door:
         if self._studio is None:
             raise not_offered()
         identity: Identity = request["identity"]
-        headers = to_host(
-            request.headers,
-            identity,
-            request["address"],
-            secure=self._settings.secure,
-        )
+        check_studio(request.method, identity.role)
+        secure = self._settings.secure
+        headers = to_host(request.headers, identity, request["address"], secure=secure)
         return await self._studio.pass_on(
             request, path, target.query, headers, self._settings.max_upload_bytes
         )

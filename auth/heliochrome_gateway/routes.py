@@ -24,6 +24,8 @@ Handling = Literal[
 
 _ALL: Final = frozenset(ROLES)
 _WORKING: Final[frozenset[Role]] = frozenset({"admin", "user"})
+_READING: Final = frozenset({"GET", "HEAD"})
+_STUDIO_METHODS: Final = _READING | {"POST", "PUT", "PATCH", "DELETE"}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ def _rule(
 
 
 def _file(pattern: str) -> Rule:
-    return Rule(frozenset({"GET", "HEAD"}), pattern, _ALL, "pass", plain=True)
+    return Rule(_READING, pattern, _ALL, "pass", plain=True)
 
 
 # Not here, so refused: /internal, /free, /users (POST), /view_metadata, /experiment, /assets of
@@ -142,6 +144,14 @@ class Routes:
         if known:
             raise _other_method(method)
         raise not_offered()
+
+
+def check_studio(method: str, role: Role) -> None:
+    """The studio's addresses are its own matter; who may change something is not. Raises Denied."""
+    if method not in _STUDIO_METHODS:
+        raise _other_method(method)
+    if method not in _READING and role not in _WORKING:
+        raise _not_for(role)
 
 
 def _not_for(role: Role) -> Denied:

@@ -177,6 +177,11 @@ def test_the_studio_gets_what_is_not_comfyui(toy: Toy, tmp_path: Path):
         assert (seen["path"], seen["size"]) == ("/api/jobs", 3)
         assert seen["headers"]["heliochrome-role"] == "user"
         assert door.ask("", "GET", "/api/jobs").status == 401
+        assert door.ask("vic", "GET", "/api/jobs").status == 200
+        toy.seen()
+        assert door.ask("vic", "POST", "/api/jobs", b"abc").status == 403
+        assert door.ask("ada", "TRACE", "/api/jobs").status == 405
+        assert toy.seen() == []
 
 
 def test_health_and_metrics(door: Door):
