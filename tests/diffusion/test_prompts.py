@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 import tiny_diffusion
-from heliochrome.diffusion import Engine, GenerationRequest
+from heliochrome.core.errors import BadWeights
+from heliochrome.diffusion import Engine, GenerationRequest, open_engine
 from heliochrome.diffusion.prompts import TokenCount, shorten, token_counter
 
 LIMIT = tiny_diffusion.TOKENS
@@ -69,3 +74,33 @@ def test_the_negative_prompt_is_shortened_too(engine: Engine) -> None:
         GenerationRequest(prompt="dog", negative_prompt=LONG, seed=1, num_inference_steps=2)
     )
     assert [notice.values["field"] for notice in made.notices] == ["negative_prompt"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "counted"),
+    [("x" * (LIMIT - 2), False), ("the cat " * 9 + "dogs", True), ("é", True), ("", False)],
+)
+def test_plain_words_short_enough_for_any_tokenizer_are_not_counted(
+    prompt: str, counted: bool, count: TokenCount
+) -> None:
+    asked = []
+
+    def counting(text: str) -> int:
+        asked.append(text)
+        return count(text)
+
+    assert shorten(prompt, LIMIT, counting) == (prompt, "")
+    assert bool(asked) is counted
+    assert count(prompt) <= LIMIT
+
+
+def test_the_tokenizer_is_opened_when_it_is_needed(tmp_path: Path) -> None:
+    folder = tiny_diffusion.build(tmp_path / "m")
+    engine = open_engine(folder)
+    shutil.rmtree(folder / "tokenizer")
+    asked = GenerationRequest(prompt="the cat", seed=1, num_inference_steps=1)
+    first = engine.generate(asked)
+    with pytest.raises(BadWeights, match="tokenizer cannot be opened"):
+        engine.generate(replace(asked, prompt=LONG))
+    assert (engine.generate(asked).images == first.images).all()
+    engine.close()

@@ -101,7 +101,8 @@ class Engine:
         for that. preview: only for models with the latents of Stable Diffusion 1 and 2.
 
         Raises BadSetting, BadImage; OutOfMemory, GenerationFailed (the runtime broke off),
-        BadWeights (the model makes pictures of another size than its files say).
+        BadWeights (the model makes pictures of another size than its files say, or its
+        tokenizer cannot be opened).
         """
         if self._closed:
             raise RuntimeError("this engine was closed")
@@ -228,7 +229,12 @@ def open_engine(
 
 
 def _counter(model: DiffusionModel) -> TokenCount:
-    try:
-        return token_counter(model.tokenizers)
-    except RUNTIME_ERRORS as error:
-        raise not_opened(str(model.tokenizers[0]), error) from error
+    counted = token_counter(model.tokenizers)
+
+    def count(text: str) -> int:
+        try:
+            return counted(text)
+        except RUNTIME_ERRORS as error:
+            raise not_opened(str(model.tokenizers[0]), error) from error
+
+    return count

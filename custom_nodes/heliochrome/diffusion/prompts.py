@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 # Chinese and Japanese have no spaces: there each character may be the last.
 _ALONE: Final = "\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
+_MARKS: Final = 2  # tokens for the start and the end
 _WORD: Final = re.compile(f"[{_ALONE}]|[^\\s{_ALONE}]+")
 
 TokenCount = Callable[[str], int]
@@ -21,7 +23,8 @@ def shorten(prompt: str, limit: int, count: TokenCount) -> tuple[str, str]:
     count: tokens of a text with the marks of its start and its end. Without this the tokens
     beyond the limit would be cut off with the mark of the end, which the model needs.
     """
-    if count(prompt) <= limit:
+    # No tokenizer makes more tokens of plain letters than there are; others may be taken apart.
+    if (prompt.isascii() and len(prompt) + _MARKS <= limit) or count(prompt) <= limit:
         return prompt, ""
     ends = [word.end() for word in _WORD.finditer(prompt)]
     if not ends or count(prompt[: ends[0]]) > limit:
@@ -40,13 +43,18 @@ def shorten(prompt: str, limit: int, count: TokenCount) -> tuple[str, str]:
 def token_counter(tokenizers: Sequence[Path]) -> TokenCount:
     """Counts tokens as the model's tokenizers do; the most, where it has two.
 
-    Raises RuntimeError if OpenVINO GenAI cannot open one of the folders.
+    They are opened at the first call, as most prompts are short enough without counting. That
+    raises RuntimeError if OpenVINO GenAI cannot open one of the folders. For several threads.
     """
-    import openvino_genai
-
-    opened: list[Any] = [openvino_genai.Tokenizer(folder) for folder in tokenizers]
+    opened: list[Any] = []
+    opening = threading.Lock()
 
     def count(text: str) -> int:
+        import openvino_genai
+
+        with opening:
+            if not opened:
+                opened.extend([openvino_genai.Tokenizer(folder) for folder in tokenizers])
         return max(int(one.encode(text).input_ids.shape[1]) for one in opened)
 
     return count
