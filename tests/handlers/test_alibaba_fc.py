@@ -59,6 +59,9 @@ def test_http_sends_the_picture_itself_to_who_accepts_it(server: Instance) -> No
         ({"body": GOOD, "headers": {"content-type": "text/plain"}}, 415, "unsupported_media_type"),
         ({"body": GOOD, "headers": {"x-fc-function-timeout": "2"}}, 504, "deadline_exceeded"),
         ({"body": b" " * (PAYLOAD + 1)}, 413, "request_too_large"),
+        ({"body": b"{}", "headers": {"content-encoding": "gzip"}}, 415, "unsupported_media_type"),
+        ({"body": b"{}", "headers": {"content-encoding": "br"}}, 415, "unsupported_media_type"),
+        ({"body": b" " * 8_000_000, "path": "/a%0Ab"}, 400, "bad_request"),
     ],
 )
 def test_http_refuses_in_the_cores_words_and_goes_on(
@@ -188,6 +191,22 @@ def test_a_created_photograph_is_coloured_however_its_key_is_spelled(
     assert storage.get("album", key) == photograph
     again = colouring.invoke(oss_event("album", told))
     assert again.document()["objects"] == [{**expected, "status": "skipped"}]
+
+
+def test_an_entry_that_names_no_object_does_not_stop_the_others(
+    colouring: Instance, storage: ObjectStorage
+) -> None:
+    storage.put("album", "in/with.png", sample())
+    storage.put("album", "in/100%0A.png", sample())  # %0A: a line's end, which no key has
+    entries: list[Any] = ["no entry", {"eventSource": "acs:oss", "eventName": "ObjectCreated:X"}]
+    for key in ("in/../a.png", "in/100%0A.png", "in/with.png"):
+        entries += oss_event("album", key)["events"]
+    answer = colouring.invoke({"events": entries}, {"x-fc-request-id": "r-8"})
+    found = answer.document()["objects"]
+    assert [item["status"] for item in found] == ["failed", "failed", "failed", "done", "done"]
+    assert [item["code"] for item in found] == ["bad_setting"] * 3 + [None] * 2
+    told = [line for line in colouring.log.splitlines() if '"r-8"' in line and "failure" in line]
+    assert len(told) == 3
 
 
 @pytest.mark.parametrize(

@@ -140,6 +140,23 @@ def test_what_nobody_waits_for_is_stored_once(
     assert storage.keys(bucket) == ["out/m-1-1.png", "out/m-1.json"]
 
 
+def test_two_deliveries_at_once_make_the_same_picture(
+    ask: Caller, storage: ObjectStorage, bucket: str
+) -> None:
+    """Each stores its own; whichever is last, picture and answer fit together."""
+    body = {"prompt": "cat", "num_inference_steps": 2}
+    pixels, seeds = [], []
+    for folder in ("one", "two"):  # as if neither saw the other's
+        queue = ask.with_settings(output=place(f"s3://{bucket}/{folder}"))
+        (image,) = queue(body, request_id="m-1", reply="stored").document()["images"]
+        seeds.append(image["seed"])
+        pixels.append(pixels_of(storage.get(bucket, f"{folder}/m-1-1.png")))
+    assert seeds[0] == seeds[1]
+    assert np.array_equal(*pixels)
+    other = queue(body, request_id="m-2", reply="stored").document()["images"][0]["seed"]
+    assert other != seeds[0]
+
+
 class Events:
     """Objects created in one bucket, coloured from in/ to out/."""
 

@@ -161,6 +161,14 @@ def test_of_a_batch_of_messages_the_failed_ones_are_told(
     assert storage.get(BUCKET, "results/q-1.json") == before
 
 
+def test_records_that_are_no_messages_fail_the_batch(function: LambdaFunction) -> None:
+    good = message("o-1", json.dumps(GOOD))
+    for odd in (None, 5, {**good, "attributes": 5, "messageId": None, "body": 5}):
+        result = function.invoke({"Records": [good, odd]}).result
+        # "": Lambda takes the whole batch for failed.
+        assert result == {"batchItemFailures": [{"itemIdentifier": ""}]}
+
+
 def test_in_a_fifo_queue_a_failed_message_stops_those_behind_it(function: LambdaFunction) -> None:
     bad, good = json.dumps({"sed": 1}), json.dumps(GOOD)
     batch = [

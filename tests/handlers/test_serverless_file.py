@@ -11,7 +11,7 @@ import pytest
 from deployment import ENVIRONMENT, FC, LAMBDA, function_compute, listed, serverless
 
 from heliochrome.core.store import ModelStore
-from heliochrome.handlers.alibaba_fc import _PORT, PAYLOAD
+from heliochrome.handlers.alibaba_fc import _PORT, LIMITS, PAYLOAD
 from heliochrome.handlers.settings import VARIABLES, HandlerSettings
 
 AWS = serverless()
@@ -227,13 +227,13 @@ def test_aws_environment_is_understood(name: str) -> None:
 def test_fc_environment_is_understood(name: str) -> None:
     function = FC_FUNCTIONS[name]
     environ = environment(function["environmentVariables"])
-    settings = require_understood(environ)
+    settings = require_understood(environ | {name: str(most) for name, most in LIMITS.items()})
     (mount,) = function["nasConfig"]["mountPoints"]
     assert mount["mountDir"] == environ["HELIOCHROME_MODELS"]
     assert environ["OSS_REGION"] == function["region"]
     if name == "web":
         assert settings.max_request_bytes == PAYLOAD
-        assert settings.max_response_bytes < PAYLOAD
+        assert PAYLOAD / 2 < settings.max_response_bytes < PAYLOAD
     else:
         assert settings.event_source is not None
 
@@ -270,7 +270,11 @@ def test_fc_is_told_of_photographs_below_the_source_only_and_keeps_failures() ->
 
 FC_OWN_ACTIONS = {
     "web": {"oss:GetObject": ["in/*", "results/*"], "oss:PutObject": ["results/*"]},
-    "photos": {"oss:GetObject": ["in/*", "coloured/*"], "oss:PutObject": ["coloured/*"]},
+    "photos": {
+        "oss:GetObject": ["in/*", "coloured/*"],
+        "oss:PutObject": ["coloured/*"],
+        "oss:ListObjects": [""],  # of the bucket, without which OSS may hide what is there
+    },
 }
 
 

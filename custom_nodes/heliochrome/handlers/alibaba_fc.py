@@ -15,23 +15,30 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiohttp import web
 
-from ..core.errors import HeliochromeError
+from ..core.errors import HeliochromeError, shown
 from . import journal
-from .core import handle
+from .core import handle, refuse
 from .deadline import Deadline
 from .oss_events import colorize_event, is_oss_event
 from .refusals import Refusal
 from .request import HandlerRequest, safe_id
-from .responses import JSON_TYPE, HandlerResponse, error_response, json_response
+from .responses import JSON_TYPE, HandlerResponse, json_response
 from .service import the_service
+from .settings import ENVELOPE
 
 # Function Compute's limit for a request that waits for its answer, and for that answer.
 PAYLOAD: Final = 32 * 1024 * 1024
+
+# The settings' own defaults are Lambda's.
+LIMITS: Final[Mapping[str, int]] = {
+    "HELIOCHROME_MAX_REQUEST_BYTES": PAYLOAD,
+    "HELIOCHROME_MAX_RESPONSE_BYTES": PAYLOAD - ENVELOPE,
+}
 
 _HOST: Final = "0.0.0.0"  # it calls from outside the container
 _PORT: Final = 9000
@@ -40,6 +47,8 @@ _KEEP_ALIVE_S: Final = 3600.0
 # After SIGTERM nothing new is taken, and what has begun is finished: longer than any function runs.
 _FINISH_S: Final = 86_400.0
 
+_PLAIN: Final = "identity"
+_CONTROL: Final = "x-fc-control-path"
 _EVENT, _INITIALIZE = "/invoke", "/initialize"
 _LIMIT, _INITIALIZE_LIMIT = "x-fc-function-timeout", "x-fc-initialization-timeout"
 
@@ -53,23 +62,51 @@ _CREDENTIALS: Final[Mapping[str, str]] = {
 
 def make_app() -> web.Application:
     """The server's application; it opens no model before the first request."""
-    app = web.Application(client_max_size=PAYLOAD)
-    app.router.add_route("*", "/{path:.*}", _answer)
+    app = web.Application(
+        client_max_size=PAYLOAD,
+        middlewares=[_structured],
+        # Refused by us: what is not as it says would be answered by the server, in its own words.
+        handler_args={"auto_decompress": False},
+    )
+    app.router.add_route("*", "/{path:(?s:.*)}", _answer)
     return app
 
 
-async def _answer(request: web.Request) -> web.Response:
+@web.middleware
+async def _structured(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """What the server itself refuses, in our words."""
+    error: Exception
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        error = refusal
+    except web.HTTPRequestEntityTooLarge:
+        error = Refusal("request_too_large", f"At most {PAYLOAD} bytes are taken.")
+    except web.RequestPayloadError:
+        error = Refusal("bad_request", "The body is cut off or badly formed.")
+    except web.HTTPException as refused:
+        error = Refusal("bad_request", f"No such request is answered: {refused.reason}.")
+    response = refuse(error, _request_id(request))
+    is_event = request.headers.get(_CONTROL) in (_EVENT, _INITIALIZE)
+    return _event(response) if is_event else _http(response)
+
+
+async def _answer(request: web.Request) -> web.StreamResponse:
     arrived = time.monotonic()
     _take_credentials(request.headers)
-    request_id = safe_id(request.headers.get("x-fc-request-id"))
-    control = request.headers.get("x-fc-control-path")
+    encoding = request.headers.get("content-encoding", _PLAIN)
+    if encoding.strip().lower() != _PLAIN:
+        raise Refusal(
+            "unsupported_media_type",
+            f"Expected a body without Content-Encoding, got {shown(encoding)}.",
+        )
+    request_id = _request_id(request)
+    control = request.headers.get(_CONTROL)
     limit = _INITIALIZE_LIMIT if control == _INITIALIZE else _LIMIT
     deadline = _deadline(request.headers.get(limit), arrived)
-    try:
-        body = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        too_large = Refusal("request_too_large", f"At most {PAYLOAD} bytes are taken.")
-        return _http(error_response(too_large, request_id))
+    body = await request.read()
     if control == _EVENT:
         return _event(await asyncio.to_thread(_invoke, body, request_id, deadline))
     if control == _INITIALIZE:
@@ -84,6 +121,10 @@ async def _answer(request: web.Request) -> web.Response:
     return _http(await asyncio.to_thread(handle, asked, deadline=deadline))
 
 
+def _request_id(request: web.Request) -> str:
+    return safe_id(request.headers.get("x-fc-request-id"))
+
+
 def _invoke(body: bytes, request_id: str, deadline: float | None) -> HandlerResponse:
     """An event of OSS, or else the JSON of a request."""
     try:
@@ -92,10 +133,7 @@ def _invoke(body: bytes, request_id: str, deadline: float | None) -> HandlerResp
         document = None  # the core says what is wrong with it
     if not is_oss_event(document):
         return handle(HandlerRequest(body=body, request_id=request_id), deadline=deadline)
-    try:
-        found = colorize_event(document, request_id=request_id, deadline=deadline)
-    except HeliochromeError as error:
-        return error_response(error, request_id)
+    found = colorize_event(document, request_id=request_id, deadline=deadline)
     objects = [
         {
             "source": item.source,
@@ -119,8 +157,7 @@ def _initialize(request_id: str, deadline: float | None) -> HandlerResponse:
         cancel = Deadline(deadline, service.settings.deadline_margin_s)
         service.run(service.open_models, cancel)
     except HeliochromeError as error:
-        journal.tell_failure(error, request_id, content=False)
-        return error_response(error, request_id)
+        return refuse(error, request_id)
     return json_response(200, {})
 
 
@@ -159,6 +196,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=int, default=_PORT, help=f"port to listen at ({_PORT})")
     args = parser.parse_args(arguments)
     journal.start()
+    for variable, most in LIMITS.items():
+        os.environ.setdefault(variable, str(most))
     journal.tell("listening", host=args.host, port=args.port)
     options: dict[str, Any] = {"access_log": None, "print": None}
     web.run_app(

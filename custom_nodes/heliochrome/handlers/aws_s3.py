@@ -8,9 +8,8 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from ..core.errors import BadSetting, HeliochromeError
-from .created import Coloured, colorize_created
+from .created import Coloured, colorize_created, refused
 from .places import Place
-from .refusals import code_of
 
 
 class NotColoured(HeliochromeError):
@@ -50,8 +49,7 @@ def colorize_all(
             # Keys come as in a form: "my photo(1).jpg" is my+photo%281%29.jpg.
             place = Place("s3", bucket, unquote_plus(key))
         except BadSetting as error:
-            name = f"s3://{bucket}/{key}"
-            outcomes.append(Coloured(name, None, "failed", str(error), code_of(error)))
+            outcomes.append(refused(f"s3://{bucket}/{key}", error, request_id))
             continue
         outcomes.append(colorize_created(place, request_id=request_id, deadline=deadline))
     return outcomes

@@ -28,17 +28,21 @@ def answer(event: Mapping[str, Any], request_id: str, deadline: float | None) ->
     """
     failed: list[str] = []
     stopped: set[str] = set()
-    for message in event["Records"]:
-        group = (message.get("attributes") or {}).get("MessageGroupId")
+    for record in event["Records"]:
+        message = record if isinstance(record, Mapping) else {}
+        attributes = message.get("attributes")
+        group = attributes.get("MessageGroupId") if isinstance(attributes, Mapping) else None
         if group in stopped or not _is_done(message, request_id, deadline):
-            failed.append(message["messageId"])
+            failed.append(str(message.get("messageId") or ""))  # "": all, by AWS's rules
             if group is not None:
                 stopped.add(group)
     return {"batchItemFailures": [{"itemIdentifier": identifier} for identifier in failed]}
 
 
 def _is_done(message: Mapping[str, Any], request_id: str, deadline: float | None) -> bool:
-    body = str(message.get("body") or "")
+    body = message.get("body")
+    if not isinstance(body, str):
+        body = ""
     notification = _notification(body)
     if notification is not None:
         outcomes = aws_s3.colorize_all(notification, request_id, deadline)

@@ -8,10 +8,10 @@ import binascii
 from collections.abc import Mapping
 from typing import Any
 
-from .core import handle
+from .core import handle, refuse
 from .refusals import Refusal
 from .request import HandlerRequest
-from .responses import HandlerResponse, error_response
+from .responses import HandlerResponse
 
 
 def is_request(event: Mapping[str, Any]) -> bool:
@@ -25,7 +25,7 @@ def answer(event: Mapping[str, Any], request_id: str, deadline: float | None) ->
     try:
         request = _request(event, request_id)
     except Refusal as error:
-        return _shaped(error_response(error, request_id))
+        return _shaped(refuse(error, request_id))
     return _shaped(handle(request, deadline=deadline))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ..core.memory import memory_errors
 from . import delivery, journal
@@ -38,8 +40,7 @@ def handle(
         response = _answer(request, deadline, found)
     # The edge of the process: whatever it is becomes an answer, and the journal has the cause.
     except Exception as error:  # noqa: BLE001
-        journal.tell_failure(error, request.request_id, content=content)
-        response = error_response(error, request.request_id)
+        response = refuse(error, request.request_id, content=content)
     journal.tell(
         "request",
         request_id=request.request_id,
@@ -52,11 +53,19 @@ def handle(
     return response
 
 
+def refuse(error: Exception, request_id: str, *, content: bool = False) -> HandlerResponse:
+    """The answer to what is wrong, which the log tells of, too. content: see `journal`."""
+    journal.tell_failure(error, request_id, content=content)
+    return error_response(error, request_id)
+
+
 def _answer(request: HandlerRequest, deadline: float | None, service: Service) -> HandlerResponse:
     settings = service.settings
     cancel = Deadline(deadline, settings.deadline_margin_s)
     cancel()
     asked = read_body(request, settings.max_request_bytes)
+    if request.reply == "stored":
+        asked = _repeatable(asked, request.request_id)
     wanted = picture_wanted(request.accept)
     if request.reply == "stored" and (before := delivery.stored_before(request, settings, cancel)):
         return before
@@ -69,6 +78,14 @@ def _answer(request: HandlerRequest, deadline: float | None, service: Service) -
         if request.reply == "stored":
             return delivery.keep(made, request, settings, cancel)
         return delivery.answer(made, request, wanted, settings, cancel)
+
+
+def _repeatable(asked: Asked, request_id: str) -> Asked:
+    """With a seed, so that two deliveries at the same time make and store the same pictures."""
+    if asked.task == COLORIZE or asked.fields.get("seed") is not None:
+        return asked
+    drawn = int.from_bytes(hashlib.sha256(request_id.encode()).digest()[:4], "big")
+    return replace(asked, fields={**asked.fields, "seed": drawn})
 
 
 def _do(asked: Asked, wanted: str | None, service: Service, cancel: Deadline) -> Made:

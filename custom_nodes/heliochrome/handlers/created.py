@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from ..core.albums import PHOTO_SUFFIXES
-from ..core.errors import BadSetting, HeliochromeError, OutputExists
+from ..core.errors import BadSetting, HeliochromeError, OutputExists, shown
 from ..core.memory import memory_errors
 from ..core.photo import SUFFIXES, PhotoFormat
 from ..core.recipe import Recipe
@@ -75,6 +75,12 @@ def colorize_created(
         text=outcome.text,
     )
     return outcome
+
+
+def refused(name: str, error: HeliochromeError, request_id: str) -> Coloured:
+    """For an entry of an event that names no object. name: what it does say."""
+    journal.tell_failure(error, request_id, content=False)
+    return Coloured(shown(name), None, "failed", str(error), code_of(error))
 
 
 def _colorize(source: Place, service: Service, deadline: float | None) -> Coloured:

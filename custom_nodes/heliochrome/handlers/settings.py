@@ -18,7 +18,7 @@ from .places import Place
 # Lambda's limit for a request and for a buffered response, each way, after base64: 6 MB
 # (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). Room is left for the envelope.
 LAMBDA_PAYLOAD: Final = 6 * 1024 * 1024
-_ENVELOPE: Final = 64 * 1024
+ENVELOPE: Final = 64 * 1024
 # What can be written on a serverless machine.
 _SCRATCH: Final = Path("/tmp/heliochrome")
 
@@ -54,7 +54,7 @@ class HandlerSettings:
     event_target: Place | None = None
     event_settings: Mapping[str, Any] = field(default_factory=dict)
     max_request_bytes: int = LAMBDA_PAYLOAD
-    max_response_bytes: int = LAMBDA_PAYLOAD - _ENVELOPE
+    max_response_bytes: int = LAMBDA_PAYLOAD - ENVELOPE
     max_image_bytes: int = 200_000_000
     max_image_pixels: int = 50_000_000
     deadline_margin_s: float = 2.0
