@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ from heliochrome.core.errors import OutputExists
 from heliochrome.core.export import SOURCE_KEY, export_onnx
 from heliochrome.core.jobs import never_cancel
 from heliochrome.core.loading import open_model, weights_state
+from heliochrome.core.photo import read_photo, result_record, write_photo
 from heliochrome.core.store import ModelStore
 from heliochrome.core.treatment import WarmTone
+from photo_samples import PROVENANCE
 
 
 def picture(path: Path, kind: str = "JPEG", tone: int = 120) -> Path:
@@ -72,6 +75,19 @@ def test_results_inside_the_album_are_known_from_originals(tmp_path: Path) -> No
     picture(album / "colour/original.jpg")
     sources = [task.source for task in plan([album], album / "colour").tasks]
     assert sources == [album / "colour/original.jpg", album / "x.jpg"]
+
+
+def test_what_was_done_to_a_photograph_before_stays_in_its_record(tmp_path: Path) -> None:
+    repaired = replace(PROVENANCE, kind="inpainting", model="sd")
+    source = picture(tmp_path / "in/plain.png", "PNG")
+    photo = read_photo(source)
+    write_photo(tmp_path / "in/x.png", photo.pixels, photo, repaired)
+    colour([tmp_path / "in"], tmp_path / "out")
+    record = result_record(tmp_path / "out/x.png")
+    assert record is not None and record.kind == "preview" and record.earlier == (repaired,)
+    assert record.source_type.endswith("/compositeWithTrainedAlgorithmicMedia")
+    plain = result_record(tmp_path / "out/plain.png")
+    assert plain is not None and plain.earlier == ()
 
 
 def test_only_results_are_redone(tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ def _one(
     task: Task, treatment: Treatment, overwrite: bool, cancel: Cancel, progress: Progress
 ) -> Outcome:
     target = task.target
-    digest = _sha256(task.source)
+    before = describe(task.source).provenance  # an ordinary file: a pipe would never end
+    digest = hash_file(task.source)
     if _is_there(target):
         _require_same_photograph(task, digest)
         if not overwrite:
@@ -184,7 +185,7 @@ def _one(
     record = replace(
         treated.provenance,
         parameters={**treated.provenance.parameters, SOURCE_SHA256: digest},
-    )
+    ).after(before)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Still there and not skipped: the empty file that a killed run leaves on some disks.
@@ -202,11 +203,6 @@ def _one(
         network_extent=treated.network_extent,
         provenance=record,
     )
-
-
-def _sha256(path: Path) -> str:
-    describe(path)  # an ordinary file that is a photograph: a pipe would never end
-    return hash_file(path)
 
 
 def _require_same_photograph(task: Task, digest: str) -> None:
