@@ -62,7 +62,7 @@ class Host:
     def __init__(self, name: str, origin: str, session: aiohttp.ClientSession) -> None:
         self._name, self._origin, self._session = name, origin, session
 
-    def url(self, path: str, query: str = "") -> URL:
+    def _url(self, path: str, query: str) -> URL:
         """path: decoded; query: encoded."""
         mark = "?" if query else ""
         return URL(f"{self._origin}{encoded(path)}{mark}{query}", encoded=True)
@@ -134,7 +134,11 @@ class Host:
         """Raises Denied (502, 504) where the host does not answer."""
         try:
             asked = self._session.request(
-                method, self.url(path, query), headers=headers, data=body, allow_redirects=False
+                method,
+                self._url(path, query),
+                headers=headers,
+                data=body,
+                allow_redirects=False,
             )
             async with asked as answer:
                 yield answer
@@ -154,7 +158,11 @@ class Host:
         kept = {name: value for name, value in headers.items() if name.lower() not in _HANDSHAKE}
         try:
             socket = await self._session.ws_connect(
-                self.url(path, query), headers=kept, max_msg_size=most, heartbeat=ping_s, compress=0
+                self._url(path, query),
+                headers=kept,
+                max_msg_size=most,
+                heartbeat=ping_s,
+                compress=0,
             )
         except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             raise self._down("it opens no WebSocket") from error
@@ -193,11 +201,13 @@ def moving(request: web.Request) -> Iterator[None]:
 
     Much cheaper than wait_for, which makes a task for each piece.
     """
-    watch = asyncio.get_running_loop().call_later(
-        _STALLED_S, request.content.set_exception, _stalled()
-    )
+    # aiohttp itself reads on to the end afterwards, and expects this one of a body.
+    stop, stalled = request.content.set_exception, asyncio.TimeoutError()
+    watch = asyncio.get_running_loop().call_later(_STALLED_S, stop, stalled)
     try:
         yield
+    except asyncio.TimeoutError as error:
+        raise _stalled() from error
     finally:
         watch.cancel()
 
