@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..core.errors import BadImage, BadSetting
@@ -12,7 +13,7 @@ from ..core.extent import Extent
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress, part
 from ..core.lab import FloatArray, as_floats
 from ..core.notices import Notice
-from ..core.photo import Photo, write_photo
+from ..core.photo import Photo, format_of_suffix, write_photo
 from ..core.photo.model import Pixels
 from ..core.provenance import Provenance
 from .photos import repainted
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from .engine import Engine, Generated
 
 _BLENDING: Final = Blending()
+_LOSSY: Final = (
+    "A {name} is compressed with loss, so what is outside the mask is not exactly as it was. "
+    "Write a PNG or TIFF to keep it bit for bit."
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +53,17 @@ class RepairedPhoto:
     def write(
         self, path: str | os.PathLike[str], provenance: Provenance, *, allow_loss: bool = False
     ) -> tuple[str, ...]:
-        """See `write_photo`. provenance: this one's, with what callers added."""
-        return write_photo(
+        """See `write_photo`. provenance: this one's, with what callers added.
+
+        Also a sentence if the format changes the pixels outside the mask.
+        """
+        losses = write_photo(
             path, self.pixels, self.like, provenance, kept=self.kept, allow_loss=allow_loss
         )
+        name = format_of_suffix(Path(path))
+        if name == "jpeg" or (name == "webp" and not self.like.lossless):
+            return (*losses, _LOSSY.format(name=name.upper()))
+        return losses
 
 
 def require_repair(request: GenerationRequest) -> None:

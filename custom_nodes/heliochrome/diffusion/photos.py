@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import cv2
 import numpy as np
 
@@ -9,6 +11,8 @@ from ..core.lab import FloatArray, as_floats
 from ..core.photo import Photo
 from ..core.photo.encode import flattened
 from ..core.photo.model import Pixels
+
+_NEARLY: Final = 8 / 255  # to black or white
 
 
 def colours(photo: Photo) -> FloatArray:
@@ -20,11 +24,15 @@ def colours(photo: Photo) -> FloatArray:
 
 
 def mask_of(photo: Photo) -> FloatArray:
-    """(H, W) float32 in [0, 1]: white is 1, repaint. What is transparent is kept."""
+    """(H, W) float32 in [0, 1]: white is 1, repaint. What is transparent is kept.
+
+    What is nearly black is black, and what is nearly white is white: a JPEG's often is.
+    """
     light = cv2.cvtColor(as_floats(photo.pixels), cv2.COLOR_RGB2GRAY)
     if photo.alpha is not None:
         light = light * as_floats(photo.alpha)
-    return np.asarray(light, np.float32)
+    sure = np.where(light < _NEARLY, 0, np.where(light > 1 - _NEARLY, 1, light))
+    return np.asarray(sure, np.float32)
 
 
 def as_photo(image: FloatArray) -> Photo:
