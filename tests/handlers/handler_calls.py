@@ -85,6 +85,13 @@ def hole(side: int = 64) -> bytes:
     return encoded.tobytes()
 
 
+def wide(width: int) -> bytes:
+    """A grey strip of 16 rows."""
+    good, encoded = cv2.imencode(".png", np.full((16, width, 3), 90, np.uint8))
+    assert good
+    return encoded.tobytes()
+
+
 def plain(value: int, side: int = 64) -> bytes:
     """A mask of one value."""
     good, encoded = cv2.imencode(".png", np.full((side, side), value, np.uint8))

@@ -24,6 +24,7 @@ from handler_calls import (
     plain,
     record_of,
     sample,
+    wide,
 )
 
 from heliochrome.core.jobs import Cancel
@@ -186,6 +187,14 @@ def test_a_coloured_photograph_keeps_its_format_and_size(
         ("image/*", {"image": base64_of(sample(64, ".jpg"))}, "image/jpeg"),
         ("image/png", {"image": base64_of(sample(64, ".jpg"))}, "image/png"),
         ("image/webp", {"image": PICTURE}, "image/webp"),
+        ("image/webp, application/json;q=0.5", GOOD, "application/json"),
+        ("image/avif, image/png;q=0.5, application/json;q=0.1", GOOD, "image/png"),
+        ("image/webp, image/png", {"image": base64_of(wide(17_000))}, "image/png"),
+        ("image/png, */*;q=0.1", {**GOOD, "num_images_per_prompt": 2}, "application/json"),
+        ("*/*, application/json;q=0", GOOD, "image/png"),
+        ("image/*, image/jpeg;q=0", {"image": base64_of(sample(64, ".jpg"))}, "image/png"),
+        ("image/*, image/png;q=0", GOOD, None),
+        ("image/webp", {"image": base64_of(wide(17_000))}, None),
         ("image/jpeg", GOOD, None),
         ("image/avif", GOOD, None),
         ("image/png;q=x", GOOD, None),

@@ -9,14 +9,14 @@ from dataclasses import replace
 
 from ..core.memory import memory_errors
 from . import delivery, journal
-from .accepting import picture_wanted
+from .accepting import Accepted, accepted
 from .asked import COLORIZE, Asked, read_body, recipe_of
 from .deadline import Deadline
 from .pictures import receive
 from .request import HandlerRequest
 from .responses import HandlerResponse, error_response
 from .service import Service, the_service
-from .work import Made, colorize, generate, generation_of
+from .work import Made, colorize, formats_of, generate, generation_of
 
 
 def handle(
@@ -66,7 +66,7 @@ def _answer(request: HandlerRequest, deadline: float | None, service: Service) -
     asked = read_body(request, settings.max_request_bytes)
     if request.reply == "stored":
         asked = _repeatable(asked, request.request_id)
-    wanted = picture_wanted(request.accept)
+    accepts = accepted(request.accept)
     if request.reply == "stored" and (before := delivery.stored_before(request, settings, cancel)):
         return before
     if settings.log_content:
@@ -74,7 +74,7 @@ def _answer(request: HandlerRequest, deadline: float | None, service: Service) -
             "asked", request_id=request.request_id, task=asked.task, fields=dict(asked.fields)
         )
     with memory_errors("answer the request"):
-        made = _do(asked, wanted, service, cancel)
+        made, wanted = _do(asked, accepts, service, cancel)
         if request.reply == "stored":
             return delivery.keep(made, request, settings, cancel)
         return delivery.answer(made, request, wanted, settings, cancel)
@@ -88,12 +88,21 @@ def _repeatable(asked: Asked, request_id: str) -> Asked:
     return replace(asked, fields={**asked.fields, "seed": drawn})
 
 
-def _do(asked: Asked, wanted: str | None, service: Service, cancel: Deadline) -> Made:
-    """What can be refused is refused before it is this request's turn: nobody waits for it."""
+def _do(
+    asked: Asked, accepts: Accepted, service: Service, cancel: Deadline
+) -> tuple[Made, str | None]:
+    """What was made, and the type of picture to answer with, None for JSON.
+
+    What can be refused is refused before it is this request's turn: nobody waits for it.
+    """
     settings, models = service.settings, service.models
     if asked.task == COLORIZE:
         recipe = recipe_of(asked.fields)
         received = receive(asked.image or "", "image", settings, cancel)
-        return service.run(lambda stop: colorize(received, recipe, wanted, models, stop), cancel)
-    generation = generation_of(asked, wanted, settings, cancel)
-    return service.run(lambda stop: generate(generation, models, settings, stop), cancel)
+        wanted = accepts.choose(formats_of(received))
+        made = service.run(lambda stop: colorize(received, recipe, wanted, models, stop), cancel)
+        return made, wanted
+    generation = generation_of(asked, settings, cancel)
+    wanted = accepts.choose(generation.formats)
+    made = service.run(lambda stop: generate(generation, models, settings, stop), cancel)
+    return made, wanted

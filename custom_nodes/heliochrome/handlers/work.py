@@ -9,9 +9,11 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from ..core.albums import SOURCE_SHA256
+from ..core.errors import BadImage
 from ..core.jobs import Cancel, no_progress
 from ..core.notices import Notice
 from ..core.photo import SUFFIXES, write_photo
+from ..core.photo.encode import LARGEST_SIDE
 from ..core.provenance import Provenance, to_xmp
 from ..core.recipe import Recipe
 from ..core.treatment import Colorization
@@ -19,12 +21,11 @@ from ..diffusion.engine import Generated
 from ..diffusion.photos import colours, mask_of
 from ..diffusion.record import record
 from ..diffusion.request import GenerationRequest
-from .accepting import ANY_PICTURE, PICTURES
+from .accepting import PICTURES
 from .asked import Asked, Task
 from .deadline import Deadline
 from .models import Models
 from .pictures import Received, receive, to_png
-from .refusals import Refusal
 from .settings import HandlerSettings
 
 PNG: Final = "image/png"
@@ -81,14 +82,15 @@ class Generation:
     request: GenerationRequest
     source: Received | None
 
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """Types that it can be answered with, but for JSON: a picture's file holds one."""
+        return (PNG,) if self.request.num_images_per_prompt == 1 else ()
 
-def generation_of(
-    asked: Asked, wanted: str | None, settings: HandlerSettings, cancel: Deadline
-) -> Generation:
+
+def generation_of(asked: Asked, settings: HandlerSettings, cancel: Deadline) -> Generation:
     """The request, checked as far as it can be without a model. Raises BadSetting, BadImage,
     Refusal and what `cancel` raises."""
-    if wanted not in (None, ANY_PICTURE, PNG):
-        raise Refusal("not_acceptable", f"Generated pictures are {PNG}, not {wanted}.")
     GenerationRequest.from_mapping({**asked.fields, "strength": None})  # before pictures are read
     found = {
         name: receive(text, name, settings, cancel)
@@ -100,12 +102,6 @@ def generation_of(
         image=colours(found["image"].photo) if "image" in found else None,
         mask=mask_of(found["mask"].photo) if "mask" in found else None,
     )
-    if wanted is not None and request.num_images_per_prompt > 1:
-        raise Refusal(
-            "not_acceptable",
-            f"{wanted} holds one picture: leave num_images_per_prompt out, or accept "
-            "application/json.",
-        )
     return Generation(request, found.get("image"))
 
 
@@ -137,6 +133,14 @@ def generate(asked: Generation, models: Models, settings: HandlerSettings, cance
     return Made(made.request.mode, tuple(pictures), used, _told(made.notices), recorded(made))
 
 
+def formats_of(received: Received) -> tuple[str, ...]:
+    """Types that this photograph's colouring can have, its own first."""
+    photo = received.photo
+    side = max(photo.pixels.shape[:2])
+    names = (photo.format, *(name for name in PICTURES.values() if name != photo.format))
+    return tuple(f"image/{name}" for name in names if side <= LARGEST_SIDE.get(name, side))
+
+
 def colorize(
     received: Received, recipe: Recipe, wanted: str | None, models: Models, cancel: Cancel
 ) -> Made:
@@ -153,7 +157,11 @@ def colorize(
     with TemporaryDirectory(prefix="heliochrome-") as folder:
         path = Path(folder) / f"result{SUFFIXES[name][0]}"
         # Another format than the photograph's own was chosen knowingly, by the Accept header.
-        losses = write_photo(path, treated.image, photo, source, allow_loss=name != photo.format)
+        allow = name != photo.format
+        try:
+            losses = write_photo(path, treated.image, photo, source, allow_loss=allow)
+        except BadImage as error:
+            raise BadImage(str(error).replace(str(path), "the result")) from error
         file = path.read_bytes()
     height, width = treated.image.shape[:2]
     notices = (*_told(treated.notices), *_plain(photo.notes), *_plain(losses))
