@@ -105,7 +105,9 @@ def test_repainting_leaves_every_other_pixel_as_it_was(host: RunningHost, torn: 
     assert (after[~whole] != before[~whole][:, :3]).any(axis=-1).mean() > 0.9
     assert np.ptp(after.astype(int), axis=-1).max() <= 1, "a grey photograph got colour"
     assert provenance_in(path).kind == "inpainting"
-    assert provenance_in(path).parameters["regions"] == 2
+    told = provenance_in(path).parameters
+    assert (told["regions"], told["feather"]) == (2, 0)
+    assert (told["width"], told["height"]) == (before.shape[1], before.shape[0])
 
 
 def test_repairing_then_colouring_tells_both(host: RunningHost, torn: Path) -> None:
