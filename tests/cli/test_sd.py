@@ -150,6 +150,15 @@ def test_only_what_is_white_in_the_mask_is_repainted(
     assert np.array_equal(after.pixels, read_photo(here / "b.tif").pixels)
 
 
+def test_what_of_a_photograph_could_not_be_kept_is_told(
+    here: Path, mask: Path, capsys: pytest.CaptureFixture[str]
+):
+    Image.new("CMYK", (300, 200), (9, 99, 40, 10)).save(here / "inks.tif")
+    arguments = ("--image", here / "inks.tif", "--mask", mask)
+    assert generate("whole", "-o", here / "a.tif", *arguments) == 0
+    assert "note: The photograph was in printing inks (CMYK)" in capsys.readouterr().out
+
+
 def test_a_lora_is_in_the_record_of_what_it_changed(here: Path, photo: Path, mask: Path):
     file = tiny_diffusion.lora(here / "style.safetensors", gain=0.3)
     lora = ("--lora", file, "--lora-alpha", 0.25, "--seed", 1)

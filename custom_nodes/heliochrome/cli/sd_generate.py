@@ -140,7 +140,7 @@ def run(args: argparse.Namespace) -> int:
     for target, result in zip(targets, results, strict=True):
         losses = result.write(target, provenance=result.provenance, allow_loss=True)
         say(f"{target} (seed {result.seed})")
-        for sentence in (*notices, *losses):
+        for sentence in (*(photo.notes if photo else ()), *notices, *losses):
             say(f"  note: {sentence}")
     return 0
 
