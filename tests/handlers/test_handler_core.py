@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from handler_calls import (
@@ -138,14 +139,12 @@ def test_what_is_given_tells_the_task(
     assert record_of(picture_of(found["images"][0]), tmp_path).kind == kind
 
 
-def test_a_mask_says_what_stays(ask: Caller) -> None:
+def test_a_mask_without_white_has_nothing_to_repaint(ask: Caller) -> None:
     black, white = (base64_of(plain(value)) for value in (0, 255))
-    kept, whole = (
-        np.array(pixels_in(ask({**GOOD, "image": PICTURE, "mask": mask}))[0])
-        for mask in (black, white)
-    )
-    original = pixels_of(sample()).ravel().astype(int)
-    assert np.abs(kept - original).mean() < np.abs(whole - original).mean()
+    assert ask({**GOOD, "image": PICTURE, "mask": black}).code == "bad_image"
+    assert ask({**GOOD, "image": PICTURE, "mask": white}).status == 200
+    smaller = base64_of(plain(255, 32))
+    assert ask({**GOOD, "image": PICTURE, "mask": smaller}).code == "bad_image"
 
 
 def test_a_picture_of_ours_keeps_what_was_done_to_it_before(ask: Caller, tmp_path: Path) -> None:
@@ -173,6 +172,30 @@ def test_a_coloured_photograph_keeps_its_format_and_size(
     assert found.pixels.shape == (96, 96, 3)
     assert document["settings"]["strength"] == 0.5
     assert re.fullmatch(r"[0-9a-f]{64}", document["provenance"]["parameters"]["source_sha256"])
+
+
+@pytest.mark.parametrize(("ending", "depth"), [(".png", 8), (".png", 16), (".tif", 8)])
+def test_what_is_not_masked_stays_bit_for_bit_in_a_photograph_of_any_size(
+    ask: Caller, tmp_path: Path, ending: str, depth: int
+) -> None:
+    rng = np.random.default_rng(3)
+    pixels = rng.integers(0, 2**depth, (150, 230, 3), np.uint16).astype(f"uint{depth}")
+    mask = np.zeros((150, 230), np.uint8)
+    mask[30:90, 40:100] = 255
+    files = []
+    for kind, array in ((ending, pixels), (".png", mask)):
+        good, encoded = cv2.imencode(kind, array)
+        assert good
+        files.append(base64_of(encoded.tobytes()))
+    response = ask({**GOOD, "image": files[0], "mask": files[1]})
+    (image,) = response.document()["images"]
+    assert (image["width"], image["height"], image["mime_type"]) == (230, 150, "image/png")
+    file = picture_of(image)
+    found = cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert found.dtype == pixels.dtype
+    assert np.array_equal(found[mask == 0], pixels[mask == 0])
+    assert not np.array_equal(found[mask > 0], pixels[mask > 0])
+    assert record_of(file, tmp_path).kind == "inpainting"
 
 
 @pytest.mark.parametrize(

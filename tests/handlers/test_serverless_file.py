@@ -111,8 +111,39 @@ def test_a_role_writes_its_own_log_and_leaves_the_network_to_lambda(name: str) -
 
 def test_every_function_has_a_role_of_its_own() -> None:
     assert len({function["role"] for function in FUNCTIONS.values()}) == len(FUNCTIONS)
-    assert set(of_type("AWS::IAM::Role")) == {f["role"] for f in FUNCTIONS.values()}
+    roles = {f["role"] for f in FUNCTIONS.values()}
+    assert set(of_type("AWS::IAM::Role")) == roles | {"ModelCopyRole"}
     assert set(AWS["provider"]) & {"iam", "iamRoleStatements", "role"} == set()
+
+
+def test_models_can_be_copied_there_by_datasync_alone() -> None:
+    role = RESOURCES["ModelCopyRole"]["Properties"]
+    (trust,) = role["AssumeRolePolicyDocument"]["Statement"]
+    assert trust["Principal"] == {"Service": "datasync.amazonaws.com"}
+    assert trust["Condition"] == {"StringEquals": {"aws:SourceAccount": ("Ref", "AWS::AccountId")}}
+    (policy,) = role["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    (mount,) = (
+        item for item in statements("web") if "elasticfilesystem:ClientMount" in item["Action"]
+    )
+    write = {"Action": [*mount["Action"], "elasticfilesystem:ClientWrite"]}
+    assert statement == {**mount, **write}
+    assert AWS["resources"]["Outputs"]["ModelCopyRole"]["Value"] == ("GetAtt", "ModelCopyRole.Arn")
+
+
+def test_somebody_is_told_of_what_failed_in_the_end() -> None:
+    (alarm,) = of_type("AWS::CloudWatch::Alarm").values()
+    about = alarm["Properties"]
+    assert (about["Namespace"], about["MetricName"]) == (
+        "AWS/SQS",
+        "ApproximateNumberOfMessagesVisible",
+    )
+    (queue,) = about["Dimensions"]
+    assert queue["Value"] == ("GetAtt", "DeadLetters.QueueName")
+    assert (about["Threshold"], about["ComparisonOperator"]) == (0, "GreaterThanThreshold")
+    assert about["AlarmActions"] == [("Ref", "Alarms")]
+    assert "Alarms" in of_type("AWS::SNS::Topic")
+    assert AWS["resources"]["Outputs"]["AlarmTopic"]["Value"] == ("Ref", "Alarms")
 
 
 @pytest.mark.parametrize("resource", RESOURCES)

@@ -46,7 +46,8 @@ class Models:
                 )
             try:
                 # An address in the settings is the operator's word that it may be fetched.
-                folder = resolve(self._models(), name, cancel=cancel, download=True)
+                # Its sizes only: a cold start must not read gigabytes.
+                folder = resolve(self._models(), name, cancel=cancel, download=True, thorough=False)
                 engine = open_engine(
                     folder, device=self._settings.device, cache=self._settings.cache
                 )

@@ -40,10 +40,17 @@ class Received:
     record: Provenance | None = None
 
 
-def receive(text: str, name: str, settings: HandlerSettings, cancel: Deadline) -> Received:
+def receive(
+    text: str,
+    name: str,
+    settings: HandlerSettings,
+    cancel: Deadline,
+    keep_stored: bool = False,
+) -> Received:
     """Read base64, a data: URL, or an address below HELIOCHROME_BUCKETS.
 
-    name: "image" or "mask", for messages. Raises BadImage, Refusal, what `cancel` raises.
+    name: "image" or "mask", for messages. keep_stored: see `read_photo`. Raises BadImage,
+    Refusal, OutOfTime.
     """
     with scratch_file() as file:
         if is_address(text):
@@ -51,14 +58,16 @@ def receive(text: str, name: str, settings: HandlerSettings, cancel: Deadline) -
             objects.download(place, file, settings.max_image_bytes, cancel)
         else:
             append(file, _decoded(text, name, settings.max_image_bytes))
-        return read(file, name, settings)
+        return read(file, name, settings, keep_stored)
 
 
-def read(file: BinaryIO, name: str, settings: HandlerSettings) -> Received:
+def read(
+    file: BinaryIO, name: str, settings: HandlerSettings, keep_stored: bool = False
+) -> Received:
     """The photograph in a scratch file. Raises BadImage that names it `name`."""
     path = Path(file.name)
     try:
-        photo = read_photo(path, max_pixels=settings.max_image_pixels)
+        photo = read_photo(path, max_pixels=settings.max_image_pixels, keep_stored=keep_stored)
     except BadImage as error:
         raise BadImage(str(error).replace(str(path), name)) from error
     return Received(photo, hash_file(path), result_record(path))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,19 +12,20 @@ from ..core.albums import SOURCE_SHA256
 from ..core.errors import BadImage
 from ..core.jobs import Cancel, no_progress
 from ..core.notices import Notice
-from ..core.photo import SUFFIXES, write_photo
+from ..core.photo import SUFFIXES, PhotoFormat, write_photo
 from ..core.photo.encode import LARGEST_SIDE
 from ..core.provenance import Provenance, to_xmp
 from ..core.recipe import Recipe
 from ..core.treatment import Colorization
 from ..diffusion.engine import Generated
+from ..diffusion.photo_repair import repair_photo, require_repair
 from ..diffusion.photos import colours, mask_of
 from ..diffusion.record import record
 from ..diffusion.request import GenerationRequest
 from .accepting import PICTURES
 from .asked import Asked, Task
 from .deadline import Deadline
-from .models import Models
+from .models import Generator, Models
 from .pictures import Received, receive, to_png
 from .settings import HandlerSettings
 
@@ -93,7 +94,7 @@ def generation_of(asked: Asked, settings: HandlerSettings, cancel: Deadline) -> 
     Refusal and what `cancel` raises."""
     GenerationRequest.from_mapping({**asked.fields, "strength": None})  # before pictures are read
     found = {
-        name: receive(text, name, settings, cancel)
+        name: receive(text, name, settings, cancel, keep_stored=asked.mask is not None)
         for name, text in (("image", asked.image), ("mask", asked.mask))
         if text is not None
     }
@@ -102,12 +103,16 @@ def generation_of(asked: Asked, settings: HandlerSettings, cancel: Deadline) -> 
         image=colours(found["image"].photo) if "image" in found else None,
         mask=mask_of(found["mask"].photo) if "mask" in found else None,
     )
+    if request.mask is not None:
+        require_repair(request)
     return Generation(request, found.get("image"))
 
 
 def generate(asked: Generation, models: Models, settings: HandlerSettings, cancel: Cancel) -> Made:
-    """Raises what `Models.generator` and `Engine.generate` raise."""
+    """Raises what `Models.generator`, `Engine.generate` and `repair_photo` raise."""
     generator = models.generator(cancel)
+    if asked.source is not None and asked.request.mask is not None:
+        return _repair(asked.request, asked.source, generator, settings, cancel)
     made = generator.engine.generate(asked.request, cancel=cancel)
 
     def recorded(part: Generated) -> Provenance:
@@ -133,6 +138,46 @@ def generate(asked: Generation, models: Models, settings: HandlerSettings, cance
     return Made(made.request.mode, tuple(pictures), used, _told(made.notices), recorded(made))
 
 
+def _repair(
+    request: GenerationRequest,
+    source: Received,
+    generator: Generator,
+    settings: HandlerSettings,
+    cancel: Cancel,
+) -> Made:
+    """The photograph, repainted where the mask is white, as a PNG, which keeps the rest of it bit
+    for bit."""
+    done = repair_photo(
+        source.photo,
+        request,
+        generator.engine,
+        sha256=generator.sha256,
+        prompts=settings.record_prompt,
+        cancel=cancel,
+    )
+    provenance = _made_from(source, done.provenance)
+    file, losses = _written(
+        "png", lambda path: done.write(path, provenance, allow_loss=source.photo.format != "png")
+    )
+    height, width = done.pixels.shape[:2]
+    notices = (*_told(done.notices), *_plain(source.photo.notes), *_plain(losses))
+    picture = Picture(file, PNG, width, height, done.seed)
+    return Made("inpaint", (picture,), done.settings, notices, provenance)
+
+
+def _written(
+    name: PhotoFormat, write: Callable[[Path], Sequence[str]]
+) -> tuple[bytes, Sequence[str]]:
+    """The file that `write` makes, and what it says that the format could not hold."""
+    with TemporaryDirectory(prefix="heliochrome-") as folder:
+        path = Path(folder) / f"result{SUFFIXES[name][0]}"
+        try:
+            losses = write(path)
+        except BadImage as error:
+            raise BadImage(str(error).replace(str(path), "the result")) from error
+        return path.read_bytes(), losses
+
+
 def formats_of(received: Received) -> tuple[str, ...]:
     """Types that this photograph's colouring can have, its own first."""
     photo = received.photo
@@ -154,15 +199,11 @@ def colorize(
     treated = treatment.apply(photo.pixels, no_progress, cancel, out=photo.pixels)
     source = _made_from(received, treated.provenance)
     cancel()
-    with TemporaryDirectory(prefix="heliochrome-") as folder:
-        path = Path(folder) / f"result{SUFFIXES[name][0]}"
-        # Another format than the photograph's own was chosen knowingly, by the Accept header.
-        allow = name != photo.format
-        try:
-            losses = write_photo(path, treated.image, photo, source, allow_loss=allow)
-        except BadImage as error:
-            raise BadImage(str(error).replace(str(path), "the result")) from error
-        file = path.read_bytes()
+    # Another format than the photograph's own was chosen knowingly, by the Accept header.
+    allow = name != photo.format
+    file, losses = _written(
+        name, lambda path: write_photo(path, treated.image, photo, source, allow_loss=allow)
+    )
     height, width = treated.image.shape[:2]
     notices = (*_told(treated.notices), *_plain(photo.notes), *_plain(losses))
     picture = Picture(file, f"image/{name}", width, height)
