@@ -55,7 +55,9 @@ def _verify(args: argparse.Namespace, settings: GatewaySettings) -> int:
     verdict = verify(args.folder or settings.audit_path, args.first, holds)
     if verdict.tampering is not None:
         complain(f"CHANGED: {verdict.tampering}")
-        complain(f"The {verdict.end.seq - args.first + 1} lines before are as they were written.")
+        # The last line that fits is vouched for by none after it.
+        proven = max(verdict.end.seq - args.first, 0)
+        complain(f"Only the first {proven} lines are proven to be as they were written.")
         return TAMPERED
     say(f"Whole: {verdict.end.seq - args.first + 1} lines. The end is {verdict.end}")
     say("Keep that somewhere else: `--holds` proves later that all up to here is still the same.")

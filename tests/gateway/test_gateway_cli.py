@@ -138,6 +138,7 @@ def test_verify_tells_a_hand_from_a_power_cut(environ: dict[str, str], tmp_path:
     path.write_bytes(content.replace(b"ben", b"eve"))
     done = command(environ, "audit", "verify")
     assert done.returncode == 1 and f"CHANGED: {path.name}, line 3" in done.stderr
+    assert "Only the first 1 lines are proven" in done.stderr, "line 2 is the one that was changed"
     done = command(environ, "user", "add", "dee", "--generate")
     assert done.returncode == 0, "only the end is looked at to go on"
 
