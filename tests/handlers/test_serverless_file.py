@@ -224,9 +224,10 @@ def test_photographs_that_fail_are_kept_too() -> None:
     assert source == f"s3://{BUCKET}/{s3['rules'][0]['prefix']}"
 
 
-def test_logs_end_and_image_and_files_are_fixed() -> None:
+def test_logs_end_models_are_kept_and_the_image_is_the_one_that_was_named() -> None:
     assert AWS["provider"]["logRetentionInDays"] <= 30
-    assert all("@sha256:" in f["image"]["uri"] for f in FUNCTIONS.values())
+    written = (LAMBDA / "serverless.yml").read_text("utf-8")
+    assert re.findall(r"^ +(?:uri|image): (\S+)", written, re.M) == ["${env:HELIOCHROME_IMAGE}"]
     assert RESOURCES["ModelFiles"]["Properties"]["Encrypted"] is True
     assert RESOURCES["ModelFiles"]["DeletionPolicy"] == "Retain"
 
