@@ -27,9 +27,11 @@ from handler_calls import (
     sample,
     wide,
 )
+from lambda_runtime import created_event, url_event
 
 from heliochrome.core.jobs import Cancel
 from heliochrome.core.photo import read_photo
+from heliochrome.handlers import aws_s3, aws_url
 from heliochrome.handlers.journal import JsonLines
 from heliochrome.handlers.models import Generator, Models
 from heliochrome.handlers.service import Service
@@ -362,6 +364,16 @@ def test_the_log_tells_of_a_request_but_not_what_it_holds(ask: Caller, lines: Li
     assert "secret" not in lines.text
     ask.with_settings(log_content=True)({**GOOD, "prompt": "no secret"})
     assert "no secret" in lines.text
+
+
+def test_what_is_refused_before_the_core_sees_it_is_in_the_log_too(lines: Lines) -> None:
+    event = url_event(b"")
+    answer = aws_url.answer({**event, "body": "half!", "isBase64Encoded": True}, "r-1", None)
+    assert answer["statusCode"] == 400
+    (outcome,) = aws_s3.colorize_all(created_event("Not A Bucket", "a.png"), "r-2", None)
+    assert (outcome.status, outcome.code) == ("failed", "bad_setting")
+    told = [(line["request_id"], line["code"]) for line in lines.lines]
+    assert told == [("r-1", "bad_request"), ("r-2", "bad_setting")]
 
 
 def test_no_field_of_a_request_passes_for_one_of_the_logs(ask: Caller, lines: Lines) -> None:
