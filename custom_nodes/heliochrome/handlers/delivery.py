@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,7 +12,7 @@ from .deadline import Deadline
 from .places import Place
 from .refusals import Refusal
 from .request import HandlerRequest
-from .responses import ID_HEADER, JSON_TYPE, HandlerResponse, json_response
+from .responses import ID_HEADER, JSON_TYPE, HandlerResponse, json_response, pictures_response
 from .settings import HandlerSettings
 from .work import Made, Picture
 
@@ -104,12 +103,9 @@ def _stored(made: Made, request: HandlerRequest, output: Place, cancel: Deadline
 
 
 def _json(made: Made, request: HandlerRequest) -> HandlerResponse:
-    images = [
-        {**_about(picture), "image": base64.b64encode(picture.file).decode()}
-        for picture in made.pictures
-    ]
-    document = {"request_id": request.request_id, "images": images, **made.about()}
-    return json_response(200, document, {ID_HEADER: request.request_id})
+    document = {"request_id": request.request_id, **made.about()}
+    pictures = ((_about(picture), picture.file) for picture in made.pictures)
+    return pictures_response(pictures, document, {ID_HEADER: request.request_id})
 
 
 def _picture(made: Made, request: HandlerRequest) -> HandlerResponse:

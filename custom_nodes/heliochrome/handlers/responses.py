@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -59,7 +60,34 @@ def json_response(
     code: str | None = None,
 ) -> HandlerResponse:
     """An answer in JSON. In ASCII, so that its size is the same wherever it is wrapped."""
-    body = json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+    return _as_json(status, _dumped(document), headers, code)
+
+
+def pictures_response(
+    pictures: Iterable[tuple[Mapping[str, Any], bytes]],
+    document: Mapping[str, Any],
+    headers: Mapping[str, str],
+) -> HandlerResponse:
+    """200 with `document` and its "images": what is said of each, and its file as "image".
+
+    The files are put in as they are: base64 needs no escapes, and to have the JSON library look
+    for some in every megabyte takes as long as to decode a photograph.
+    """
+    images = b",".join(
+        b'%s,"image":"%s"}' % (_dumped(about)[:-1], base64.b64encode(file))
+        for about, file in pictures
+    )
+    body = b'%s,"images":[%s]}' % (_dumped(document)[:-1], images)
+    return _as_json(200, body, headers)
+
+
+def _dumped(document: Mapping[str, Any]) -> bytes:
+    return json.dumps(document, allow_nan=False, separators=(",", ":")).encode()
+
+
+def _as_json(
+    status: int, body: bytes, headers: Mapping[str, str], code: str | None = None
+) -> HandlerResponse:
     about = {"content-type": JSON_TYPE, "cache-control": "no-store", **headers}
     return HandlerResponse(status, body, about, code)
 
