@@ -7,20 +7,17 @@ as the host names them, so a preview belongs to whom the host told about it.
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from aiohttp import web
 
-from .errors import StorageFailed
-from .storage import OWNER_ONLY, private_folder, storing
+from .base import open_base, using
 
 # The host forgets its history when it ends; a run of so long ago is nobody's.
 _KEPT_S: Final = 30 * 86_400.0
@@ -31,6 +28,7 @@ CREATE TABLE IF NOT EXISTS runs (
     nodes INTEGER NOT NULL, models TEXT NOT NULL, began REAL NOT NULL, outcome TEXT
 ) WITHOUT ROWID
 """
+_LOSS: Final = "runs until now are then nobody's"
 
 
 @dataclass(frozen=True)
@@ -54,14 +52,8 @@ class Owners:
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path, self._clock = path, clock
         self._previews: OrderedDict[str, set[str]] = OrderedDict()
-        private_folder(path.parent)
-        with storing(path):
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
+        self._base = open_base(path, _TABLE, _LOSS)
         with self._working():
-            self._base = sqlite3.connect(path, isolation_level=None, timeout=5)
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = NORMAL")
-            self._base.execute(_TABLE)
             self._base.execute("DELETE FROM runs WHERE began < ?", (clock() - _KEPT_S,))
 
     def begin(
@@ -128,15 +120,8 @@ class Owners:
         while len(self._previews) > _PREVIEWS:
             self._previews.popitem(last=False)
 
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageFailed(
-                f"{self._path} cannot be used: {error}. Free some room; if it is damaged, remove "
-                "it: runs until now are then nobody's."
-            ) from error
+    def _working(self) -> AbstractContextManager[None]:
+        return using(self._path, _LOSS)
 
 
 OWNERS: Final = web.AppKey("owners", Owners)

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .errors import StorageFailed
-from .storage import OWNER_ONLY, private_folder, storing
+from .base import open_base, using
 from .users import User
 
 _log = logging.getLogger("heliochrome.gateway")
@@ -31,6 +29,7 @@ CREATE TABLE IF NOT EXISTS sessions (
     began REAL NOT NULL, used REAL NOT NULL
 ) WITHOUT ROWID
 """
+_LOSS: Final = "everybody then signs in again"
 
 
 @dataclass(frozen=True)
@@ -51,17 +50,9 @@ class Sessions:
     ) -> None:
         self._idle_s, self._max_s, self._clock = idle_s, max_s, clock
         self._path = path
-        private_folder(path.parent)
-        with storing(path):
-            # SQLite would let everybody read it; its own further files take this one's rights.
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, OWNER_ONLY))
-        with self._working():
-            # A change is its own transaction. Without an fsync each: after a power cut a user
-            # may have to sign in again, or the session of one who signed out just then is back.
-            self._base = sqlite3.connect(path, isolation_level=None, timeout=5)
-            self._base.execute("PRAGMA journal_mode = WAL")
-            self._base.execute("PRAGMA synchronous = NORMAL")
-            self._base.execute(_TABLE)
+        # After a power cut a user may have to sign in again, or the session of one who signed out
+        # just then is back.
+        self._base = open_base(path, _TABLE, _LOSS)
 
     def begin(self, user: User) -> str:
         """A new session's id, which is not kept: it is only in the browser's cookie."""
@@ -112,15 +103,8 @@ class Sessions:
         except sqlite3.OperationalError as error:
             _log.warning("%s: the use of a session is not noted (%s).", self._path, error)
 
-    @contextmanager
-    def _working(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise StorageFailed(
-                f"{self._path} cannot be used: {error}. Free some room; if it is damaged, remove "
-                "it: everybody then signs in again."
-            ) from error
+    def _working(self) -> AbstractContextManager[None]:
+        return using(self._path, _LOSS)
 
 
 def _digest(session_id: str) -> str:
