@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 _SHOWN: Final = 60  # characters of what came; it may be megabytes
@@ -15,6 +16,17 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):  # a number of thousands of digits, or lists in lists
         return f"{type(value).__name__} too long to show"
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
+
+
+def nearest(name: object, known: Sequence[str], alike: float = 0) -> str | None:
+    """The one of `known` that is most like a name that is not, for "did you mean".
+
+    alike: how much at least, from 0 to 1; None if none is.
+    """
+    import difflib  # only a wrong name needs it
+
+    near = difflib.get_close_matches(str(name)[:_SHOWN], known, 1, cutoff=alike)
+    return near[0] if near else None
 
 
 class HeliochromeError(Exception):

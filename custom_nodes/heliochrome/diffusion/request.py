@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Final, Literal
@@ -10,7 +9,7 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.errors import BadImage, BadSetting, shown
+from ..core.errors import BadImage, BadSetting, nearest, shown
 from ..core.lab import FloatArray
 from ..core.pixels import require_rgb
 from .schedulers import scheduler_name
@@ -118,9 +117,8 @@ class GenerationRequest:
                         "leave it out."
                     )
             elif name not in known:
-                near = difflib.get_close_matches(str(name)[:60], known, 1, cutoff=0)
                 raise BadSetting(
-                    f"there is no field {shown(name)}: did you mean {near[0]}? "
+                    f"there is no field {shown(name)}: did you mean {nearest(name, known)}? "
                     f"Known are {', '.join(known)}."
                 )
             elif value is not None:

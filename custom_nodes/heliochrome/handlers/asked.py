@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Literal, NoReturn
 
-from ..core.errors import BadSetting, shown
+from ..core.errors import BadSetting, nearest, shown
 from ..core.presets import DEFAULT_PRESET
 from ..core.recipe import Recipe
 from ..core.settings import Settings
@@ -24,7 +23,6 @@ _FIELDS: Final = {f.name for kind in (GenerationRequest, Settings) for f in fiel
 _OWN: Final = ("task", "image", "mask")
 _ALIKE: Final = 0.75
 _MOST_FIELDS: Final = 50  # several times what there are
-_LONGEST_NAME: Final = 60  # characters that are compared with those that there are
 # There is no reference picture here, so nothing to take an amount of.
 _RECIPE: Final = tuple(f.name for f in fields(Settings) if f.name != "reference_amount")
 
@@ -121,9 +119,9 @@ def _picture(values: dict[str, Any], name: str) -> str | None:
 def _require_known(values: Mapping[str, Any]) -> None:
     """The fields of each task are checked by who takes them, but these they do not know of."""
     for name in values.keys() - _FIELDS:
-        near = difflib.get_close_matches(name[:_LONGEST_NAME], _OWN, 1, cutoff=_ALIKE)
-        if near:
-            raise BadSetting(f"there is no field {shown(name)}: did you mean {near[0]}?")
+        near = nearest(name, _OWN, _ALIKE)
+        if near is not None:
+            raise BadSetting(f"there is no field {shown(name)}: did you mean {near}?")
 
 
 def recipe_of(values: Mapping[str, Any]) -> Recipe:
@@ -136,9 +134,9 @@ def recipe_of(values: Mapping[str, Any]) -> Recipe:
     for name in given:
         if name not in _RECIPE:
             known = ("preset", *_RECIPE)
-            near = difflib.get_close_matches(name[:_LONGEST_NAME], known, 1, cutoff=0)[0]
             raise BadSetting(
-                f"there is no field {shown(name)} for colorize: did you mean {near}? "
+                f"there is no field {shown(name)} for colorize: did you mean "
+                f"{nearest(name, known)}? "
                 f"Known are image, {', '.join(known)}."
             )
     if not isinstance(preset, str):
