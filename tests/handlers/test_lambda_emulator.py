@@ -20,6 +20,7 @@ import numpy as np
 import pytest
 from handler_calls import GOOD, picture_of, pixels_of
 from lambda_runtime import HANDLER, bare_environ, created_event, url_event
+
 from object_storage import free_port
 
 MACHINES = {"x86_64": "x86_64", "aarch64": "arm64"}
