@@ -226,11 +226,9 @@ def _repaired(
 
 def _after(provenance: Provenance, photo: Photo | None) -> Provenance:
     """The record, with that of the picture that it was made from."""
-    from ..core.albums import SOURCE_SHA256
     from ..core.disk import hash_file
     from ..core.photo import result_record
 
     if photo is None or photo.source is None:
         return provenance
-    parameters = {**provenance.parameters, SOURCE_SHA256: hash_file(photo.source)}
-    return replace(provenance, parameters=parameters).after(result_record(photo.source))
+    return provenance.from_file(hash_file(photo.source), result_record(photo.source))

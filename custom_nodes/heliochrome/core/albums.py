@@ -14,7 +14,7 @@ from .disk import hash_file
 from .errors import BadImage, Cancelled, HeliochromeError, OutOfMemory, OutputExists
 from .jobs import Cancel, Progress, no_progress
 from .photo import SUFFIXES, describe, read_photo, result_record, write_photo
-from .provenance import Provenance
+from .provenance import SOURCE_SHA256, Provenance
 from .treatment import Treatment
 
 _log = logging.getLogger("heliochrome")
@@ -23,9 +23,6 @@ _log = logging.getLogger("heliochrome")
 PHOTO_SUFFIXES: Final = frozenset(
     (*(ending for endings in SUFFIXES.values() for ending in endings), ".bmp", ".gif")
 )
-
-
-SOURCE_SHA256: Final = "source_sha256"  # of the photograph's file, in a result's record
 
 
 @dataclass(frozen=True)
@@ -182,10 +179,7 @@ def _one(
     photo = read_photo(task.source)
     treated = treatment.apply(photo.pixels, progress, cancel, out=photo.pixels)
     cancel()
-    record = replace(
-        treated.provenance,
-        parameters={**treated.provenance.parameters, SOURCE_SHA256: digest},
-    ).after(before)
+    record = treated.provenance.from_file(digest, before)
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         # Still there and not skipped: the empty file that a killed run leaves on some disks.

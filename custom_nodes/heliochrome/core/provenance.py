@@ -26,6 +26,8 @@ NAMESPACE: Final = "urn:heliochrome:provenance:1.0/"
 IPTC_EXTENSION: Final = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 _SOURCE_TYPE: Final = "Iptc4xmpExt:DigitalSourceType"
 
+SOURCE_SHA256: Final = "source_sha256"  # the parameter that holds the digest of the file worked on
+
 _RECORDED: Final = ("kind", "model", "model_sha256", "parameters", "notices", "software")
 
 
@@ -62,6 +64,11 @@ class Provenance:
         if before is None:
             return self
         return replace(self, earlier=(*before.earlier, replace(before, earlier=()), *self.earlier))
+
+    def from_file(self, sha256: str, before: Provenance | None) -> Provenance:
+        """This record of what was made from the file with that digest (hex), which came with the
+        record `before`, if it had one."""
+        return replace(self, parameters={**self.parameters, SOURCE_SHA256: sha256}).after(before)
 
     @property
     def source_type(self) -> str:

@@ -5,21 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-from ..core.errors import (
-    BackendUnavailable,
-    BadImage,
-    BadSetting,
-    BadWeights,
-    Cancelled,
-    ChecksumMismatch,
-    DownloadFailed,
-    GenerationFailed,
-    HeliochromeError,
-    ModelNotFound,
-    OutOfMemory,
-    OutputExists,
-    OutputFailed,
-)
+from ..core.errors import Cancelled, HeliochromeError
 
 # Stable: clients choose by them what to do. help_docs/*/serverless.md explains each.
 STATUS: Final[Mapping[str, int]] = {
@@ -43,22 +29,6 @@ STATUS: Final[Mapping[str, int]] = {
     "deadline_exceeded": 504,
 }
 
-# The first class that fits counts.
-_CODES: Final[tuple[tuple[type[HeliochromeError], str], ...]] = (
-    (BadSetting, "bad_setting"),
-    (BadImage, "bad_image"),
-    (OutOfMemory, "out_of_memory"),
-    (GenerationFailed, "generation_failed"),
-    (OutputExists, "output_failed"),
-    (OutputFailed, "output_failed"),
-    (Cancelled, "deadline_exceeded"),
-    (ModelNotFound, "model_unavailable"),
-    (BadWeights, "model_unavailable"),
-    (ChecksumMismatch, "model_unavailable"),
-    (DownloadFailed, "model_unavailable"),
-    (BackendUnavailable, "model_unavailable"),
-)
-
 
 class Refusal(HeliochromeError):
     """An error of the handler's own, with its code (see STATUS)."""
@@ -71,12 +41,14 @@ class Refusal(HeliochromeError):
 class OutOfTime(Cancelled):
     """The platform would end the process soon, so the work was stopped."""
 
+    code = "deadline_exceeded"
+
 
 def code_of(error: Exception) -> str:
     """The code of an error of ours; "internal_error" for any other."""
-    if isinstance(error, Refusal):
-        return error.code
-    return next((code for kind, code in _CODES if isinstance(error, kind)), "internal_error")
+    if isinstance(error, Cancelled):
+        return OutOfTime.code  # here only the clock cancels
+    return error.code if isinstance(error, HeliochromeError) else HeliochromeError.code
 
 
 def is_the_callers(code: str) -> bool:

@@ -8,12 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+from ..core import variables
 from ..core.disk import is_writable
 from ..core.errors import BadSetting
 from ..core.paths import user_cache
 from ..core.presets import DEFAULT_MODEL
-from . import variables
 from .places import Place
+from .variables import folder, folders
 
 # Lambda's limit for a request and for a buffered response, each way, after base64: 6 MB
 # (docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html). Room is left for the envelope.
@@ -104,11 +105,11 @@ _READ: Final[Mapping[str, tuple[str, Callable[[str, str], Any]]]] = {
     "color_model": ("HELIOCHROME_COLOR_MODEL", variables.text),
     "color_backend": ("HELIOCHROME_COLOR_BACKEND", variables.backend),
     "download": ("HELIOCHROME_DOWNLOAD", variables.switch),
-    "buckets": ("HELIOCHROME_BUCKETS", variables.folders),
-    "output": ("HELIOCHROME_OUTPUT", variables.folder),
+    "buckets": ("HELIOCHROME_BUCKETS", folders),
+    "output": ("HELIOCHROME_OUTPUT", folder),
     "output_seconds": ("HELIOCHROME_OUTPUT_SECONDS", variables.whole(60, 604_800)),
-    "event_source": ("HELIOCHROME_EVENT_SOURCE", variables.folder),
-    "event_target": ("HELIOCHROME_EVENT_TARGET", variables.folder),
+    "event_source": ("HELIOCHROME_EVENT_SOURCE", folder),
+    "event_target": ("HELIOCHROME_EVENT_TARGET", folder),
     "event_settings": ("HELIOCHROME_EVENT_SETTINGS", variables.document),
     "max_request_bytes": ("HELIOCHROME_MAX_REQUEST_BYTES", variables.whole(1024, 1 << 30)),
     "max_response_bytes": ("HELIOCHROME_MAX_RESPONSE_BYTES", variables.whole(1024, 1 << 30)),

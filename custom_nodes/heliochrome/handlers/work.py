@@ -8,7 +8,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from ..core.albums import SOURCE_SHA256
 from ..core.errors import BadImage
 from ..core.jobs import Cancel, no_progress
 from ..core.notices import Notice
@@ -212,8 +211,7 @@ def colorize(
 
 def _made_from(source: Received, provenance: Provenance) -> Provenance:
     """The record with the digest of the caller's picture, and with what was done to that before."""
-    parameters = {**provenance.parameters, SOURCE_SHA256: source.sha256}
-    return replace(provenance, parameters=parameters).after(source.record)
+    return provenance.from_file(source.sha256, source.record)
 
 
 def _told(notices: Sequence[Notice]) -> tuple[dict[str, str], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .model import SUFFIXES, Metadata, Photo, PhotoFormat, default_suffix, format_of_suffix
-from .read import MAX_PIXELS, Description, describe, read_photo, result_record
+from .read import MAX_PIXELS, Description, describe, inspect, read_photo, result_record
 from .write import write_photo
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "default_suffix",
     "describe",
     "format_of_suffix",
+    "inspect",
     "read_photo",
     "result_record",
     "write_photo",

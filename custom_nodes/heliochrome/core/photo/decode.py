@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Final
 
 import numpy as np
 
 from ..errors import BadImage
+from ..extent import Extent
 from .model import BitDepth, Pixels
 from .profiles import Plan, plan
 from .source import FileKind
@@ -38,6 +41,13 @@ def decode(file: BinaryIO, kind: FileKind, profile: bytes | None, max_pixels: in
     """Decode the first picture of `file`. Raises BadImage before decoding if it is too large."""
     if kind == "bmp":
         return _decode_bmp(file, max_pixels)
+    with _opened(file, kind, max_pixels) as image:
+        return _decode(image, profile)
+
+
+@contextmanager
+def _opened(file: BinaryIO, kind: FileKind, max_pixels: int) -> Iterator[Any]:
+    """libvips' picture, to be decoded inside. Raises BadImage."""
     import pyvips
 
     os.lseek(file.fileno(), 0, os.SEEK_SET)
@@ -49,9 +59,19 @@ def decode(file: BinaryIO, kind: FileKind, profile: bytes | None, max_pixels: in
             f"{kind}load_source", source, access="sequential", fail_on="error", **options
         )
         _require_size(image.width, image.height, max_pixels)
-        return _decode(image, profile)
+        yield image
     except (pyvips.Error, UnicodeDecodeError) as error:  # libvips may quote the damaged bytes
         raise BadImage(f"{_DAMAGED} ({_reason(error)}). Copy the file again.") from error
+
+
+def measure(file: BinaryIO, kind: FileKind, max_pixels: int) -> Extent:
+    """The size of the first picture of `file`, as it is stored; all of it is decoded and let go,
+    in little memory. Raises BadImage as `decode` does."""
+    if kind == "bmp":
+        return Extent.of(_decode_bmp(file, max_pixels).colour.shape)
+    with _opened(file, kind, max_pixels) as image:
+        image.avg()
+        return Extent(image.width, image.height)
 
 
 def _decode(image: Any, profile: bytes | None) -> Decoded:

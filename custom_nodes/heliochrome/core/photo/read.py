@@ -12,9 +12,10 @@ import numpy as np
 
 from .. import xmp
 from ..errors import BadImage
+from ..extent import Extent
 from ..provenance import Provenance, from_xmp
 from . import exif, jpeg, orientation, png, profiles, tiff, webp
-from .decode import Decoded, decode
+from .decode import Decoded, decode, measure
 from .ifd import MalformedIfd
 from .model import Embedded, Metadata, Photo, PhotoFormat, Pixels
 from .source import FileKind, open_photo
@@ -74,6 +75,22 @@ def describe(path: str | os.PathLike[str]) -> Description:
             return Description(_WRITTEN_AS[kind], from_xmp(found) if found else None)
     except BadImage as error:
         raise BadImage(f"{path}: {error}") from error
+
+
+def inspect(path: str | os.PathLike[str], *, max_pixels: int = MAX_PIXELS) -> Extent:
+    """The size of an upright photograph that is whole: all of it is decoded, and none kept.
+
+    Raises BadImage as `read_photo` does.
+    """
+    path = Path(path)
+    try:
+        with open_photo(path) as (file, kind):
+            found = _embedded(file, kind)
+            extent = measure(file, kind, max_pixels)
+    except BadImage as error:
+        raise BadImage(f"{path}: {error}") from error
+    turned = orientation.is_turned(found.orientation)
+    return Extent(extent.height, extent.width) if turned else extent
 
 
 def result_record(path: str | os.PathLike[str]) -> Provenance | None:
