@@ -6,6 +6,7 @@ nothing is imported here that the host, torch or NumPy would have to provide.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Final
 
 from .version import __version__
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["WEB_DIRECTORY", "__version__", "comfy_entrypoint"]
 
 WEB_DIRECTORY: Final = "./web"
+
+# OpenVINO and NNCF report to Google Analytics when they are imported, unless this module cannot
+# be. Nothing leaves the machine, so it cannot; said here, before anything of ours imports them.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 async def comfy_entrypoint() -> HeliochromeExtension:
