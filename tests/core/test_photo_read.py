@@ -12,7 +12,8 @@ import tifffile
 from PIL import Image, ImageOps
 
 from heliochrome.core.errors import BadImage
-from heliochrome.core.photo import default_suffix, exif, read_photo
+from heliochrome.core.extent import Extent
+from heliochrome.core.photo import default_suffix, exif, inspect, read_photo
 from heliochrome.core.photo.ifd import MalformedIfd
 from photo_samples import (
     CHINESE,
@@ -175,6 +176,7 @@ def test_orientation_is_applied(tmp_path, suffix, orientation):
     with Image.open(path) as reference:
         expected = np.asarray(ImageOps.exif_transpose(reference))
     assert photo.pixels.shape == expected.shape
+    assert inspect(path) == Extent.of(expected.shape)
     assert np.abs(photo.pixels.astype(int) - expected).max() <= (2 if suffix == ".jpg" else 0)
     assert photo.pixels.flags.c_contiguous
     assert photo.pixels.flags.writeable
@@ -194,6 +196,7 @@ def test_one_pixel(tmp_path, suffix):
     Image.new("RGB", (1, 1), (200, 200, 200)).save(tmp_path / f"a{suffix}")
     photo = read_photo(tmp_path / f"a{suffix}")
     assert photo.pixels.shape == (1, 1, 3)
+    assert inspect(tmp_path / f"a{suffix}") == Extent(1, 1)
     assert np.abs(photo.pixels.astype(int) - 200).max() <= 3
 
 
@@ -311,7 +314,10 @@ def test_malformed_xmp_is_left_out_and_said(tmp_path, packet):
 def fails_with(path, *words, **options):
     with pytest.raises(BadImage) as caught:
         read_photo(path, **options)
+    with pytest.raises(BadImage) as looked:
+        inspect(path, **options)
     message = str(caught.value)
+    assert str(looked.value) == message
     assert str(path) in message
     for word in words:
         assert word in message, message

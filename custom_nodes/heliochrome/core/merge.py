@@ -8,7 +8,17 @@ import numpy as np
 from .chroma import ChromaUpsampler
 from .extent import Extent
 from .jobs import Cancel, Progress, never_cancel, no_progress
-from .lab import FloatArray, ImageArray, as_floats, decode_table, full_scale, quantize, readable
+from .lab import (
+    FloatArray,
+    ImageArray,
+    as_floats,
+    decode_table,
+    full_scale,
+    lab_to_srgb,
+    lightness,
+    quantize,
+    readable,
+)
 from .presets import ChromaGuide
 from .strips import DEFAULT_PLAN, StripPlan, over_strips
 
@@ -78,6 +88,28 @@ def paint_reference(
         out[top:bottom] = quantize(coloured, out.dtype)
 
     over_strips(full, strip, cancel=cancel, progress=progress, plan=plan)
+
+
+def recolor(
+    photo: ImageArray,
+    coloured: ImageArray,
+    out: ImageArray,
+    *,
+    cancel: Cancel = never_cancel,
+    plan: StripPlan = DEFAULT_PLAN,
+) -> None:
+    """Give `photo` the a*b* of `coloured`, a rendering of it with fewer bits; L* stays as it is.
+
+    photo, out: (H, W, 3) sRGB uint8 | uint16 | float32 in [0, 1], of the same type; `out` may be
+    `photo` itself. coloured: (H, W, 3) sRGB of any of these types. Errors as in `paint`.
+    """
+
+    def strip(top: int, bottom: int) -> None:
+        ab = cv2.cvtColor(as_floats(coloured[top:bottom]), cv2.COLOR_RGB2Lab)[..., 1:]
+        light = lightness(photo[top:bottom])
+        out[top:bottom] = quantize(lab_to_srgb(light, np.ascontiguousarray(ab)), out.dtype)
+
+    over_strips(Extent.of(photo.shape), strip, cancel=cancel, plan=plan)
 
 
 def _nearest(size_in: int, size_out: int) -> np.ndarray[tuple[int], np.dtype[np.intp]]:

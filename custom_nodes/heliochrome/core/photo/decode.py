@@ -70,22 +70,15 @@ def measure(file: BinaryIO, kind: FileKind, max_pixels: int) -> Extent:
     if kind == "bmp":
         return Extent.of(_decode_bmp(file, max_pixels).colour.shape)
     with _opened(file, kind, max_pixels) as image:
-        image.avg()
+        _as_rgb(image).avg()
         return Extent(image.width, image.height)
 
 
 def _decode(image: Any, profile: bytes | None) -> Decoded:
     if image.interpretation == "labs":
-        # CIE Lab has one way to RGB; libvips gives 16 bits whatever the file had.
-        image, profile = image.colourspace("rgb16"), None
-    bands = _COLOUR_BANDS.get(image.interpretation)
-    depth = _DEPTHS.get(image.format)
-    if bands is None or depth is None or image.bands < bands:
-        raise BadImage(
-            "Expected 1 to 16 bits per channel in grey, RGB or CMYK, but the picture is "
-            f"{image.format} {image.interpretation} with {image.bands} channels. "
-            "Save it as a 16-bit RGB TIFF first."
-        )
+        profile = None
+    image = _as_rgb(image)
+    bands, depth = _COLOUR_BANDS[image.interpretation], _DEPTHS[image.format]
     colours = plan(profile, bands)
     notes = list(colours.notes)
     if image.get("vips-loader").startswith("gif") and image.get_n_pages() > 1:
@@ -108,6 +101,21 @@ def _decode(image: Any, profile: bytes | None) -> Decoded:
         colours,
         tuple(notes),
     )
+
+
+def _as_rgb(image: Any) -> Any:
+    """libvips' picture in a form that we read. Raises BadImage for any other."""
+    if image.interpretation == "labs":
+        # CIE Lab has one way to RGB; libvips gives 16 bits whatever the file had.
+        image = image.colourspace("rgb16")
+    bands = _COLOUR_BANDS.get(image.interpretation)
+    if bands is None or image.format not in _DEPTHS or image.bands < bands:
+        raise BadImage(
+            "Expected 1 to 16 bits per channel in grey, RGB or CMYK, but the picture is "
+            f"{image.format} {image.interpretation} with {image.bands} channels. "
+            "Save it as a 16-bit RGB TIFF first."
+        )
+    return image
 
 
 def _array(image: Any) -> Pixels:
