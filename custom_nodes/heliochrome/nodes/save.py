@@ -14,12 +14,15 @@ from comfy_api.latest import io, ui
 
 from ..core.preview import PREVIEW_SUFFIX
 from ..core.provenance import Provenance, to_xmp
+from .choice import check_choice
 from .host import cancel
 from .png import PngName, save_png
 from .schema import ProvenanceSocket, schema
 from .tensors import from_image, to_bytes
 
 _DEFAULT_PREFIX: Final = "Heliochrome"
+# As io.FolderType and folder_paths call them; the first is the default.
+_FOLDERS: Final = ("output", "temp")
 
 
 class HeliochromeSavePhoto(io.ComfyNode):
@@ -49,19 +52,37 @@ class HeliochromeSavePhoto(io.ComfyNode):
                     tooltip="Beginning of the file name, below the output folder. May name a "
                     "subfolder and use %year%, %month%, %day%, %width%, %height%.",
                 ),
+                io.Combo.Input(
+                    "folder",
+                    options=list(_FOLDERS),
+                    default=_FOLDERS[0],
+                    optional=True,
+                    tooltip="output keeps the files. temp is for programs that fetch them at once: "
+                    "ComfyUI empties that folder when it starts and when it ends.",
+                ),
             ],
             outputs=[],
             hidden=[io.Hidden.prompt, io.Hidden.extra_pnginfo],
         )
 
     @classmethod
+    def validate_inputs(cls, folder: str | None = None) -> bool | str:
+        return check_choice("folder", folder, _FOLDERS)
+
+    @classmethod
     def execute(
-        cls, image: torch.Tensor, provenance: Provenance | None, filename_prefix: str
+        cls,
+        image: torch.Tensor,
+        provenance: Provenance | None,
+        filename_prefix: str,
+        folder: str = _FOLDERS[0],
     ) -> io.NodeOutput:
         pictures = to_bytes(from_image(image))
         height, width = pictures.shape[1:3]
-        folder, stem, counter, subfolder, _ = folder_paths.get_save_image_path(
-            filename_prefix, folder_paths.get_output_directory(), width, height
+        place = io.FolderType(folder)
+        root = folder_paths.get_directory_by_type(place.value)
+        path, stem, counter, subfolder, _ = folder_paths.get_save_image_path(
+            filename_prefix, root, width, height
         )
         preview = provenance is not None and provenance.kind == "preview"
         suffix = PREVIEW_SUFFIX if preview else ""
@@ -70,10 +91,10 @@ class HeliochromeSavePhoto(io.ComfyNode):
         saved = []
         for index, pixels in enumerate(pictures):
             cancel()
-            name = PngName(Path(folder), stem.replace("%batch_num%", str(index)), suffix)
-            path, counter = save_png(name, counter, pixels, texts, xmp)
+            name = PngName(Path(path), stem.replace("%batch_num%", str(index)), suffix)
+            written, counter = save_png(name, counter, pixels, texts, xmp)
             counter += 1
-            saved.append(ui.SavedResult(path.name, subfolder, io.FolderType.output))
+            saved.append(ui.SavedResult(written.name, subfolder, place))
         return io.NodeOutput(ui=ui.SavedImages(saved))
 
 
