@@ -7,10 +7,11 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from .bodies import read_body
 from .graphs import parse_object
 from .headers import to_host
 from .identity import Identity
-from .proxy import Answer, Host, read_body
+from .proxy import Answer, Host
 from .routes import Match
 from .settings import GatewaySettings
 from .targets import Target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _serve(args: argparse.Namespace, settings: GatewaySettings) -> int:
     from .app import create_app
+    from .loops import run
     from .serving import serve
 
     audit = AuditLog(settings.audit_path, settings.audit_file_bytes)
@@ -68,7 +68,7 @@ def _serve(args: argparse.Namespace, settings: GatewaySettings) -> int:
             "It is shown only now. To set another one: "
             f"`heliochrome-gateway user passwd {FIRST_USER}`."
         )
-    asyncio.run(serve(create_app(settings), settings, say))
+    run(serve(create_app(settings), settings, say))
     return 0
 
 

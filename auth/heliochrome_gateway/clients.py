@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from typing import Final
 
 from aiohttp import web
 
 from .settings import GatewaySettings
 
 _Address = IPv4Address | IPv6Address
+# The same clients ask again and again.
+_REMEMBERED: Final = 1024
 
 
 def client_address(request: web.Request, settings: GatewaySettings) -> str:
@@ -26,22 +30,25 @@ def behind_proxies(
     forwarded: X-Forwarded-For; each proxy appends who came to it, so it is read from its end.
     What a client made up lies in front of the first hop that is not trusted, and is never read.
     """
-    address = _parse(peer or "")
-    if address is None:
+    found = _parse(peer or "")
+    if found is None:
         return "unknown"
     hops = [hop for hop in forwarded.split(",") if hop.strip()]
-    while hops and any(address in network for network in trusted):
+    while hops and any(found[0] in network for network in trusted):
         before = _parse(hops.pop())
         if before is None:
             break
-        address = before
-    return str(address)
+        found = before
+    return found[1]
 
 
-def _parse(text: str) -> _Address | None:
-    """IPv4 clients of a socket that serves both come as ::ffff:192.0.2.1: they are IPv4."""
+@lru_cache(_REMEMBERED)
+def _parse(text: str) -> tuple[_Address, str] | None:
+    """With how it is written. IPv4 clients of a socket that serves both come as
+    ::ffff:192.0.2.1: they are IPv4."""
     try:
         address = ip_address(text.strip())
     except ValueError:
         return None
-    return getattr(address, "ipv4_mapped", None) or address
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address, str(address)

@@ -11,11 +11,12 @@ from aiohttp import web
 
 from . import owned_files
 from .asked import Asked, Handler, as_it_came
+from .bodies import read_body
 from .graphs import parse_object
 from .login import AUDIT
 from .ownership import Owners
 from .preferences import Preferences
-from .proxy import Host, read_body
+from .proxy import Host
 from .refusals import Denied
 from .routes import Handling
 from .uploads import Uploads, new_file

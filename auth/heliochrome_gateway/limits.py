@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Final
 
 from .errors import TooMany
@@ -48,8 +48,11 @@ class Slots:
         self._most, self._what = most, what
         self._held: Counter[str] = Counter()
 
-    @contextmanager
-    def held(self, name: str) -> Iterator[None]:
+    def held(self, name: str) -> AbstractContextManager[None]:
+        """To be entered with `with`, which raises TooMany."""
+        return _Slot(self, name)
+
+    def take(self, name: str) -> None:
         """Raises TooMany."""
         if self._held[name] >= self._most:
             raise TooMany(
@@ -57,9 +60,19 @@ class Slots:
                 _SLOT_S,
             )
         self._held[name] += 1
-        try:
-            yield
-        finally:
-            self._held[name] -= 1
-            if not self._held[name]:
-                del self._held[name]
+
+    def give_back(self, name: str) -> None:
+        self._held[name] -= 1
+        if not self._held[name]:
+            del self._held[name]
+
+
+class _Slot:
+    def __init__(self, slots: Slots, name: str) -> None:
+        self._slots, self._name = slots, name
+
+    def __enter__(self) -> None:
+        self._slots.take(self._name)
+
+    def __exit__(self, *error: object) -> None:
+        self._slots.give_back(self._name)

@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import IPv6Address, ip_address
 from typing import Final
 
@@ -118,6 +119,7 @@ class Lockout:
         return min(most, first * 2.0 ** min(beyond, 64))
 
 
+@lru_cache(_REMEMBERED)
 def _subscriber(address: str) -> str:
     try:
         parsed = ip_address(address)

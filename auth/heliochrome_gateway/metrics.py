@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -30,6 +31,8 @@ class Metrics:
             ("method", "status"),
             registry=self._registry,
         )
+        # A few dozen at most; looking one up takes longer than counting.
+        self._counted = lru_cache(None)(self._requests.labels)
         self._seconds = Histogram(
             "heliochrome_gateway_request_seconds",
             "Time to the end of the answer; WebSockets are not in it.",
@@ -54,7 +57,7 @@ class Metrics:
 
     def answered(self, method: str, status: int, seconds: float, *, socket: bool) -> None:
         name = method if method in _METHODS else "other"
-        self._requests.labels(name, f"{status // 100}xx").inc()
+        self._counted(name, f"{status // 100}xx").inc()
         if not socket:
             self._seconds.observe(seconds)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hmac
+import hashlib
 import os
 import secrets
 import threading
@@ -102,12 +102,12 @@ class Passwords:
         return until is not None and self._clock() < until
 
     def mark(self, name: str, stored: str | None, password: str, address: str) -> bytes:
-        """Stands for this attempt in memory, instead of the password: an HMAC under a key that is
+        """Stands for this attempt in memory, instead of the password: a keyed hash, whose key is
         made at start and never written. Another value as soon as the stored hash is another."""
         texts = (name, stored or "", canonical(password), address)
         parts = [text.encode(errors="surrogateescape") for text in texts]
         joined = b"".join(len(part).to_bytes(4, "big") + part for part in parts)
-        return hmac.digest(self._key, joined, "sha256")
+        return hashlib.blake2b(joined, key=self._key, digest_size=32).digest()
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from types import TracebackType
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import web
 from yarl import URL
 
+from .bodies import body_of
 from .headers import from_host
 from .refusals import Denied
 from .targets import encoded
@@ -20,8 +22,6 @@ from .targets import encoded
 _CONNECT_S: Final = 5.0
 # The host says nothing for so long: it hangs. (It answers at once and works in a queue.)
 _SILENCE_S: Final = 300.0
-# A browser sends nothing of a body for so long: slow-loris, or a network that is gone.
-_STALLED_S: Final = 30.0
 # Shorter than what hosts keep a connection, so that none is used as it is being closed.
 _KEEP_S: Final = 15.0
 _SMALL: Final = 64 * 1024
@@ -127,27 +127,15 @@ class Host:
                     raise self._down("its answer is too long")
             return Answer(answer.status, _json(content), content, from_host(answer.headers))
 
-    @asynccontextmanager
-    async def asking(
+    def asking(
         self, method: str, path: str, query: str, headers: Headers, body: Any
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Raises Denied (502, 504) where the host does not answer."""
-        try:
-            asked = self._session.request(
-                method,
-                self._url(path, query),
-                headers=headers,
-                data=body,
-                allow_redirects=False,
-            )
-            async with asked as answer:
-                yield answer
-        except asyncio.TimeoutError as error:
-            raise self._down("it does not answer in time", 504) from error
-        except aiohttp.ClientError as error:
-            if isinstance(error.__cause__, Denied):
-                raise error.__cause__ from None
-            raise self._down("it does not answer") from error
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The answer, while it is read. Raises Denied (502, 504) where the host gives none."""
+        url = self._url(path, query)
+        asked = self._session.request(
+            method, url, headers=headers, data=body, allow_redirects=False
+        )
+        return _Asking(asked, self._down)
 
     @asynccontextmanager
     async def socket(
@@ -180,67 +168,41 @@ class Host:
         )
 
 
-def body_of(request: web.Request, most: int) -> AsyncIterator[bytes] | None:
-    """The body, piece by piece as it comes; None where there is none. Raises Denied (413, 408)."""
-    if not request.body_exists:
-        return None
-    if (request.content_length or 0) > most:
-        raise _too_large(most)
-    return _pieces(request, most)
+class _Asking:
+    """As asynccontextmanager makes one of a generator, which takes longer: it is at every
+    request. down: of a Host."""
 
+    def __init__(
+        self,
+        asked: AbstractAsyncContextManager[aiohttp.ClientResponse],
+        down: Callable[[str, int], Denied],
+    ) -> None:
+        self._asked, self._down = asked, down
 
-async def read_body(request: web.Request, most: int) -> bytes:
-    """The whole body, for what must be understood before it goes on."""
-    pieces = body_of(request, most)
-    return b"".join([piece async for piece in pieces]) if pieces else b""
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        try:
+            return await self._asked.__aenter__()
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
+            self._tell(error)
+            raise
 
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._asked.__aexit__(kind, error, trace)
+        self._tell(error)
 
-@contextmanager
-def moving(request: web.Request) -> Iterator[None]:
-    """While a piece of the body is awaited: if none comes, reading it raises Denied (408).
-
-    Much cheaper than wait_for, which makes a task for each piece.
-    """
-    # aiohttp itself reads on to the end afterwards, and expects this one of a body.
-    stop, stalled = request.content.set_exception, asyncio.TimeoutError()
-    watch = asyncio.get_running_loop().call_later(_STALLED_S, stop, stalled)
-    try:
-        yield
-    except asyncio.TimeoutError as error:
-        raise _stalled() from error
-    finally:
-        watch.cancel()
-
-
-async def _pieces(request: web.Request, most: int) -> AsyncIterator[bytes]:
-    size = 0
-    while True:
-        with moving(request):
-            piece = await request.content.readany()
-        if not piece:
-            return
-        size += len(piece)
-        if size > most:
-            raise _too_large(most)
-        yield piece
-
-
-def _too_large(most: int) -> Denied:
-    return Denied(
-        413,
-        "size",
-        f"This is larger than the {most / 1e6:g} MB that are taken. Send a smaller file.",
-        f"内容超过 {most / 1e6:g} MB 的上限。请发送较小的文件。",
-    )
-
-
-def _stalled() -> Denied:
-    return Denied(
-        408,
-        "stalled",
-        f"Nothing came for {_STALLED_S:g} s. Try again on a better connection.",
-        f"{_STALLED_S:g} 秒内没有收到数据。请在网络良好时重试。",
-    )
+    def _tell(self, error: BaseException | None) -> None:
+        """Raise what a person is to read of it."""
+        if isinstance(error, asyncio.TimeoutError):
+            raise self._down("it does not answer in time", 504) from error
+        if isinstance(error, aiohttp.ClientError):
+            if isinstance(error.__cause__, Denied):
+                raise error.__cause__ from None
+            raise self._down("it does not answer", 502) from error
 
 
 def _json(content: bytes) -> Any:

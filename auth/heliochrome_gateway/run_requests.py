@@ -10,11 +10,12 @@ from aiohttp import web
 
 from . import listings
 from .asked import Asked, Handler, as_it_came
+from .bodies import read_body
 from .graphs import Graphs, parse_object
 from .login import AUDIT
 from .messages import host_client_id
 from .ownership import Owners
-from .proxy import Host, read_body
+from .proxy import Host
 from .refusals import not_found
 from .routes import Handling
 from .runs import Runs

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 from collections.abc import Callable
@@ -55,6 +56,9 @@ async def serve(
                 f"Cannot listen on {settings.listen_host}, port {settings.listen_port}: "
                 f"{error.strerror or error}. Let HELIOCHROME_GATEWAY_LISTEN_PORT name a free one."
             ) from error
+        # What was imported stays. Looking through it for garbage held requests up for a while.
+        gc.collect()
+        gc.freeze()
         for address in runner.addresses:
             say(f"Heliochrome is at {_written(address, certificates is not None)}")
         await _until_stopped(certificates)

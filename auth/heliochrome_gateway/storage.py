@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -18,17 +17,27 @@ _FOLDER_OWNER_ONLY: Final = 0o700
 Stamp = tuple[int, int, int]
 
 
-@contextmanager
-def storing(path: Path) -> Iterator[None]:
+class _Storing:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        if isinstance(error, OSError):
+            raise StorageFailed(
+                f"{self._path} must be a place the gateway can write to, but: "
+                f"{error.strerror or error}. Free some room or correct the rights, or let "
+                "HELIOCHROME_GATEWAY_FOLDER name another folder."
+            ) from error
+
+
+def storing(path: Path) -> AbstractContextManager[None]:
     """Turn what the system says about `path` into one StorageFailed that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        raise StorageFailed(
-            f"{path} must be a place the gateway can write to, but: {error.strerror or error}. "
-            "Free some room or correct the rights, or let HELIOCHROME_GATEWAY_FOLDER name "
-            "another folder."
-        ) from error
+    return _Storing(path)  # not a generator: it is at every request
 
 
 def private_folder(folder: Path) -> None:

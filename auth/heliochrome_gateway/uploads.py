@@ -18,10 +18,10 @@ import aiohttp
 from aiohttp import BodyPartReader, web
 
 from . import owned_files
+from .bodies import moving
 from .identity import Identity
 from .ownership import Owners
 from .pictures import Pictures, Seen
-from .proxy import moving
 from .refusals import Denied
 from .targets import is_plain_name
 
