@@ -20,7 +20,7 @@ from .comfyui import ComfyUI
 from .errors import Refused, StorageFailed
 from .file_requests import FileRequests
 from .graphs import Graphs
-from .headers import secured, to_host
+from .headers import secured
 from .identity import Identity
 from .limits import Rates, Slots
 from .login import AUDIT
@@ -29,11 +29,12 @@ from .ownership import Owners
 from .pictures import Pictures
 from .proxy import Host, new_session
 from .refusals import Denied, answer, not_offered
-from .routes import COMFYUI, SOCKETS, check_studio
+from .routes import COMFYUI, SOCKETS
 from .run_requests import RunRequests
 from .runs import Runs
 from .settings import GatewaySettings
 from .sockets import Sockets
+from .studio import Studio
 from .uploads import Uploads
 
 _log = logging.getLogger("heliochrome.gateway")
@@ -64,9 +65,9 @@ def create_app(settings: GatewaySettings) -> web.Application:
 class _Door:
     """What requests are handed to once they are let in."""
 
-    def __init__(self, settings: GatewaySettings, comfyui: ComfyUI, studio: Host | None,
+    def __init__(self, comfyui: ComfyUI, studio: Studio | None,
                  healthy: health.Health, metrics: Metrics) -> None:  # fmt: skip
-        self._settings, self._comfyui, self._studio = settings, comfyui, studio
+        self._comfyui, self._studio = comfyui, studio
         self._own = {
             health.ALIVE: healthy.alive,
             health.READY: healthy.ready,
@@ -86,13 +87,7 @@ class _Door:
             raise web.HTTPTemporaryRedirect(f"{COMFYUI}/", headers=_NOT_KEPT)
         if self._studio is None:
             raise not_offered()
-        identity: Identity = request["identity"]
-        check_studio(request.method, identity.role)
-        secure = self._settings.secure
-        headers = to_host(request.headers, identity, request["address"], secure=secure)
-        return await self._studio.pass_on(
-            request, path, target.query, headers, self._settings.max_upload_bytes
-        )
+        return await self._studio.handle(request)
 
 
 _DOOR: Final = web.AppKey("door", _Door)
@@ -108,7 +103,6 @@ async def _opened(app: web.Application, settings: GatewaySettings) -> AsyncItera
     async with new_session() as session:
         metrics = app[METRICS]
         host = Host("ComfyUI", settings.upstream, session)
-        studio = Host("The studio", settings.studio, session) if settings.studio else None
         runs = Runs(host, owners, app[AUDIT], metrics)
         slots = Slots(settings.sockets_at_once, "WebSockets")
         graphs, most = Graphs(settings, owners), settings.max_body_bytes
@@ -121,16 +115,22 @@ async def _opened(app: web.Application, settings: GatewaySettings) -> AsyncItera
             Sockets(host, owners, slots, metrics, settings.max_message_bytes),
             graphs.allowed,
         )
-        hosts = {host: "/prompt"}
-        if studio is not None:
-            hosts[studio] = health.ALIVE
-        app[_DOOR] = _Door(settings, comfyui, studio, health.Health(hosts), metrics)
-        watching = runs.watching(app)
-        await anext(watching)
+        hosts, watched = {host: "/prompt"}, [runs.watching(app)]
+        studio = None
+        if settings.studio is not None:
+            behind = Host("The studio", settings.studio, session)
+            studio = Studio(settings, behind, app[AUDIT], metrics)
+            # It does without ComfyUI, or waits for it.
+            hosts = {behind: health.ALIVE}
+            watched.append(studio.watching(app))
+        app[_DOOR] = _Door(comfyui, studio, health.Health(hosts), metrics)
+        for watching in watched:
+            await anext(watching)
         try:
             yield
         finally:
-            await anext(watching, None)
+            for watching in watched:
+                await anext(watching, None)
             owners.close()
 
 

@@ -35,8 +35,20 @@ KINDS: Final[Mapping[str, Kind]] = {
     "admin": _kind("act", "subject", "role", "token", durable=True),
     "refusal": _kind("method", "path", "rule"),
     "upload": _kind("file", "bytes", "sha256", "format", "width", "height", "outcome", "reason"),
-    "run": _kind("job", "workflow_sha256", "nodes", "models", "duration_s", "outcome"),
-    "download": _kind("file", "bytes", "job"),
+    "run": _kind(
+        "job",
+        "workflow_sha256",
+        "nodes",
+        "models",
+        "duration_s",
+        "outcome",
+        "photo",
+        "photos",
+        "preset",
+        "reason",
+    ),
+    "download": _kind("file", "bytes", "job", "photos"),
+    "delete": _kind("file", "job", "photos"),
     "repair": _kind("dropped_bytes", "dropped_sha256", durable=True),
 }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from aiohttp import web
@@ -48,8 +49,10 @@ _FROM_CLIENTS_BEGIN: Final = ("x-forwarded-", "sec-", "heliochrome-", "comfy-")
 _FROM_HOST: Final = frozenset(
     ["server", "set-cookie", "date", "alt-svc", "strict-transport-security", "clear-site-data"]
 )
-_FROM_HOST_BEGIN: Final = ("access-control-", "x-accel-", "x-powered-")
+_FROM_HOST_BEGIN: Final = ("access-control-", "heliochrome-", "x-accel-", "x-powered-")
 _NAME: Final = re.compile(r"[A-Za-z0-9-]+")
+# Of names; the same few come with every request.
+_REMEMBERED: Final = 1024
 
 # ComfyUI's frontend compiles its templates, has inline scripts and styles, and reads its own
 # pictures and workers from blobs. Nothing comes from elsewhere, and nothing goes elsewhere.
@@ -80,11 +83,7 @@ def to_host(
     listed = _listed(given)
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in given.items():
-        low = name.lower()
-        # An underscore: some readers take Comfy_User and Comfy-User for the same.
-        if low in _HOP or low in _FROM_CLIENTS or low in listed or not _NAME.fullmatch(low):
-            continue
-        if not low.startswith(_FROM_CLIENTS_BEGIN):
+        if _goes_on(name) and not (listed and name.lower() in listed):
             kept.add(name, value)
     if host := given.get("Host"):
         kept["Host"] = host
@@ -101,10 +100,7 @@ def from_host(given: CIMultiDictProxy[str]) -> CIMultiDict[str]:
     listed = _listed(given)
     kept: CIMultiDict[str] = CIMultiDict()
     for name, value in given.items():
-        low = name.lower()
-        if low in _HOP or low in _FROM_HOST or low in listed:
-            continue
-        if not low.startswith(_FROM_HOST_BEGIN):
+        if _comes_back(name) and not (listed and name.lower() in listed):
             kept.add(name, value)
     return kept
 
@@ -117,6 +113,21 @@ def secured(response: web.StreamResponse, *, secure: bool) -> None:
         response.headers["Strict-Transport-Security"] = _HSTS
     # aiohttp's own name and version is of use only to those who look for a hole in it.
     response.headers["Server"] = "heliochrome"
+
+
+@lru_cache(_REMEMBERED)
+def _goes_on(name: str) -> bool:
+    low = name.lower()
+    # An underscore: some readers take Comfy_User and Comfy-User for the same.
+    if low in _HOP or low in _FROM_CLIENTS or not _NAME.fullmatch(low):
+        return False
+    return not low.startswith(_FROM_CLIENTS_BEGIN)
+
+
+@lru_cache(_REMEMBERED)
+def _comes_back(name: str) -> bool:
+    low = name.lower()
+    return low not in _HOP and low not in _FROM_HOST and not low.startswith(_FROM_HOST_BEGIN)
 
 
 def _listed(given: CIMultiDictProxy[str]) -> frozenset[str]:

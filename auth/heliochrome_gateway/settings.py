@@ -17,6 +17,8 @@ from .errors import BadSetting
 TlsMode = Literal["none", "self-signed", "files"]
 _PREFIX: Final = "HELIOCHROME_GATEWAY_"
 _DAY: Final = 86_400
+_SECRETS: Final = ("studio_token", "metrics_token")
+_LEAST_SECRET: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,8 +26,8 @@ class GatewaySettings:
     """Validated on construction; raises BadSetting. `variable(field)` names where each comes from.
 
     listen_host, listen_port: where browsers come in; port 0: any free one. upstream: ComfyUI;
-    studio: the studio, None where there is none. folder: what the gateway keeps; it must be
-    writable. users_file, audit_folder: None: in `folder`.
+    studio: the studio, None where there is none; studio_token: what it is shown.
+    folder: what the gateway keeps; it must be writable. users_file, audit_folder: None: in it.
     tls: "files" takes tls_certificate and tls_key (PEM), "self-signed" makes its own for
     tls_names beside this machine's. behind_tls: a proxy in front speaks TLS. allow_plain:
     passwords may cross a network in the clear. allowed_origins: pages of other origins than
@@ -48,6 +50,7 @@ class GatewaySettings:
     listen_port: int = 8443
     upstream: str = "http://127.0.0.1:8188"
     studio: str | None = None
+    studio_token: str = field(default="", repr=False)
     folder: Path = field(default_factory=lambda: user_data_path("heliochrome-gateway"))
     users_file: Path | None = None
     audit_folder: Path | None = None
@@ -98,8 +101,14 @@ class GatewaySettings:
                 f"{variable('session_idle_s')} ({self.session_idle_s}) must not be longer than "
                 f"{variable('session_max_s')} ({self.session_max_s})."
             )
-        if self.metrics_token and len(self.metrics_token) < 16:
-            raise BadSetting(f"{variable('metrics_token')} must have at least 16 characters.")
+        for name in _SECRETS:
+            if 0 < len(getattr(self, name)) < _LEAST_SECRET:
+                raise BadSetting(f"{variable(name)} must have at least {_LEAST_SECRET} characters.")
+        if (self.studio is None) != (not self.studio_token):
+            raise BadSetting(
+                f"{variable('studio')} and {variable('studio_token')} belong together: the studio "
+                "answers only whoever shows it its HELIOCHROME_STUDIO_TOKEN."
+            )
         self._check_tls()
 
     def _check_tls(self) -> None:
@@ -151,15 +160,15 @@ class GatewaySettings:
 
         A misspelt HELIOCHROME_GATEWAY_* variable is refused: it would silently protect nothing.
         """
-        known = {variable(name) for name in _READ} | {variable("metrics_token")}
-        known |= {f"{variable('metrics_token')}_FILE"}
+        known = {variable(name) for name in (*_READ, *_SECRETS)}
+        known |= {f"{variable(name)}_FILE" for name in _SECRETS}
         if unknown := sorted(v for v in environ if v.startswith(_PREFIX) and v not in known):
             raise BadSetting(f"{unknown[0]} is not a setting of the gateway. Remove or correct it.")
         given: dict[str, Any] = {}
         for name, read in _READ.items():
             if text := environ.get(variable(name), "").strip():
                 given[name] = read(variable(name), text)
-        given["metrics_token"] = variables.secret(environ, variable("metrics_token"))
+        given.update((name, variables.secret(environ, variable(name))) for name in _SECRETS)
         return cls(**given)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,8 @@ from door import Door, basic, running_door
 from login_server import PASSWORD
 from PIL import Image
 
+from driving import drive
+
 TESTS = Path(__file__).parents[1]
 sys.path.append(str(TESTS / "comfyui"))  # the tests' own module for running a host
 
@@ -29,7 +30,6 @@ WITHOUT = pytest.param(
 )
 WORKFLOWS = TESTS.parent / "workflows"
 PORTRAIT = "DDColor人物黑白修复"
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 RUN_S = 120
 
 
@@ -144,18 +144,11 @@ def test_settings_and_saved_workflows_are_for_each_user(door: Door):
 def test_a_browser_colours_a_photograph_and_asks_nobody_else(
     door: Door, photo: Path, tmp_path: Path
 ):
-    if not CHROMIUM.exists() or not (TESTS / "browser/node_modules/playwright-core").exists():
-        pytest.skip("needs Debian's chromium, and `npm ci` in tests/browser")
     order = {
         "url": door.address + "/", "name": "ben", "password": PASSWORD, "photo": str(photo),
         "workflowFile": str(WORKFLOWS / f"{PORTRAIT}.json"), "shot": str(tmp_path / "shot.png"),
     }  # fmt: skip
-    done = subprocess.run(
-        [shutil.which("node") or "node", "through_the_door.mjs", json.dumps(order)],
-        cwd=TESTS / "browser", capture_output=True, text=True, timeout=RUN_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
+    found = drive("through_the_door.mjs", order, RUN_S)
     assert found["address"] == "/comfyui/"
     assert found["result"]["outcome"] == "execution_success"
     assert found["picture"][:2] == [301, 200]

@@ -3,35 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 from login_server import PASSWORD, running_login
 
+from driving import drive
+
 pytestmark = pytest.mark.browser
 
-BROWSER = Path(__file__).parents[1] / "browser"
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 LIMIT_S = 120
 LOCKED_S = 6
-
-
-def visit(order: dict[str, Any]) -> dict[str, Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium, or name another in CHROMIUM")
-    if not (BROWSER / "node_modules" / "playwright-core").exists():
-        pytest.skip("playwright-core is missing: run `npm ci` in tests/browser")
-    done = subprocess.run(
-        [shutil.which("node") or "node", "sign_in.mjs", json.dumps(order)],
-        cwd=BROWSER, capture_output=True, text=True, timeout=LIMIT_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return found
 
 
 @pytest.mark.parametrize(
@@ -43,8 +25,9 @@ def test_a_person_signs_in_and_out(tmp_path: Path, language: str, wrong: str, lo
         tmp_path, tls="self-signed", lockout_free=2, lockout_first_s=LOCKED_S
     ) as login:
         url = login.address.replace("127.0.0.1", "localhost")
-        found = visit({"url": url, "language": language, "name": "Ben", "password": PASSWORD,
-                       "free": 2, "wait": LOCKED_S * 1000})  # fmt: skip
+        order = {"url": url, "language": language, "name": "Ben", "password": PASSWORD}
+        order |= {"free": 2, "wait": LOCKED_S * 1000}
+        found = drive("sign_in.mjs", order, LIMIT_S)
     first = found["first"]
     assert first["path"] == "/login?next=/photo%3Fn%3D1" and first["language"] == language[:2]
     assert first["focused"] == "name" and first["styled"] and not first["wide"]
