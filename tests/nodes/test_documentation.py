@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from heliochrome.core.notices import HELP, Notice
 from heliochrome.core.presets import BUILDING, DEFAULT_MODEL, MAX_SIZE, MIN_SIZE, PORTRAIT
 from heliochrome.core.weights_file import SUFFIXES
+from heliochrome.manual import LANGUAGES, Language, Manual, address_of
 
 PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
 
@@ -177,16 +179,27 @@ def test_chinese_texts_call_one_thing_by_one_name(word: str) -> None:
     assert [str(path) for path in texts if word in path.read_text("utf-8")] == []
 
 
+# Codes of sentences that come out of a file or its record; these are in English, whatever they say.
+HANDED_ON = {"file", "recorded"}
+
+
 def notice_codes() -> dict[str, str]:
     """Where the pack makes a Notice, and its code; a code that is no literal has no translation."""
-    return {
-        f"{path.relative_to(PACK)}:{call.lineno}": (
-            keyword(call, "code") or ast.literal_eval(call.args[0])
-        )
+    found = {
+        f"{path.relative_to(PACK)}:{call.lineno}": code
         for path in sorted(PACK.rglob("*.py"))
         for call in ast.walk(ast.parse(path.read_text("utf-8")))
         if isinstance(call, ast.Call) and ast.unparse(call.func).split(".")[-1] == "Notice"
+        # The studio makes values again of notices that a node or the core has given.
+        if (code := literal_code(call)) or path.relative_to(PACK).parts[0] != "studio"
     }
+    assert None not in found.values(), found
+    return {place: code for place, code in found.items() if code and code not in HANDED_ON}
+
+
+def literal_code(call: ast.Call) -> str | None:
+    given = [*call.args[:1], *(item.value for item in call.keywords if item.arg == "code")]
+    return str(given[0].value) if given and isinstance(given[0], ast.Constant) else None
 
 
 @pytest.mark.parametrize("language", ["en", "zh"])
@@ -196,6 +209,63 @@ def test_every_notice_is_translated(language: str) -> None:
     codes = notice_codes()
     assert {place: code for place, code in codes.items() if not texts.get(code)} == {}
     assert set(texts) == set(codes.values()), "a translation of a notice that nothing gives"
+
+
+@pytest.fixture(scope="module")
+def places() -> dict[str, dict[str, str]]:
+    """Of each language: every page and heading of the manual by address, with its title."""
+    manual = Manual.read()
+    return {
+        language: {
+            address_of(language, target): section.title
+            for page in manual.pages(language)
+            for section in page.sections
+            for target in (f"{page.id}#{section.anchor}", *([page.id] * (section.level == 1)))
+        }
+        for language in LANGUAGES
+    }
+
+
+def test_every_notice_leads_to_the_manual(places: dict[str, dict[str, str]]) -> None:
+    assert set(HELP) == set(notice_codes().values())
+    for language in LANGUAGES:
+        missing = [
+            code
+            for code, target in HELP.items()
+            if address_of(language, target) not in places[language]
+        ]
+        assert missing == []
+    assert all("#" in target for target in HELP.values())
+    assert {Notice(code, "").help for code in HELP} == set(HELP.values())
+    # A notice of a later version is not lost.
+    assert address_of("en", Notice("not-known-yet", "").help) in places["en"]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_quick_start_explains_every_notice(language: Language) -> None:
+    page = Manual.read().page(language, "quick-start")
+    assert page
+    linked = set(re.findall(r'href="([^"]*)"', page.html))
+    assert {address_of(language, target) for target in HELP.values()} <= linked
+
+
+@each
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_help_page_links_to_the_manual(
+    node: Declared, language: Language, places: dict[str, dict[str, str]]
+) -> None:
+    page = (PACK / "web" / "docs" / node.id / f"{language}.md").read_text("utf-8")
+    links = re.findall(r"\[([^]]*)\]\((/help[^)]*)\)", page)
+    assert links
+    # The words of a link are the title of where it leads, so they change together.
+    assert {address: places[language].get(address) for _, address in links} == {
+        address: words for words, address in links
+    }
+
+
+def test_the_script_knows_where_the_manual_is() -> None:
+    script = (PACK / "web" / "js" / "heliochrome.js").read_text("utf-8")
+    assert f'MANUAL = "{address_of("en", "index").removesuffix("/en")}"' in script
 
 
 @each

@@ -15,6 +15,7 @@ from .diffusion.load import HeliochromeLoadDiffusion
 from .diffusion.text_to_image import HeliochromeTextToImage
 from .folders import register
 from .load import HeliochromeLoadDDColor
+from .manual import serve_manual
 from .preview import HeliochromeWarmTonePreview
 from .save import HeliochromeSavePhoto
 
@@ -27,6 +28,7 @@ class HeliochromeExtension(ComfyExtension):
     async def get_node_list(self) -> list[type[io.ComfyNode]]:
         for folder in (ddcolor.FOLDER, stable_diffusion.FOLDER):
             register(folder)
+        serve_manual()
         return [
             DDColorColorize,
             HeliochromeLoadDDColor,

@@ -50,5 +50,6 @@ def notify(node_id: str | None, notices: Sequence[Notice]) -> None:
             "code": notice.code,
             "text": notice.text,
             "values": dict(notice.values),
+            "help": notice.help,
         }
         host.send_sync(NOTICE_EVENT, message, client)

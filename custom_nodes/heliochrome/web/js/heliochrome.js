@@ -6,16 +6,24 @@ const NOTICE_EVENT = "heliochrome.notice"; // as in nodes/host.py
 const OUR_NODES = /^(Heliochrome|DDColor-ddcolorize$)/;
 const PRESET_NODE = "HeliochromeColorize";
 const TOAST_MS = 8000;
+const MANUAL = "/help"; // as in manual/addresses.py; behind the gateway the studio answers there
 // The name the frontend gives to its text-on-node widget; it never takes the text away itself.
 const TEXT_WIDGET = "$$node-text-preview";
 
 let texts = {}; // {language: locales/<language>/main.json, with nodeDefs.json in it}
+let hasManual = false;
 const linesByNode = new Map(); // node id -> its notices
 
 async function loadTexts() {
   const response = await api.fetchApi("/i18n");
   if (!response.ok) return;
   texts = await response.json();
+}
+
+// Without markdown-it-py nobody serves the manual, and an address would lead nowhere.
+async function lookForManual() {
+  const response = await fetch(`${MANUAL}/manual.css`, { method: "HEAD" }).catch(() => null);
+  hasManual = response?.ok ?? false;
 }
 
 function language() {
@@ -27,7 +35,13 @@ function filled(template, values) {
   return template.replace(/\{(\w+)\}/g, (name, key) => values?.[key] ?? name);
 }
 
-function showNotice({ detail: { node_id: nodeId, code, text, values } }) {
+// Where the manual explains a notice; `help` is "page#heading".
+function helpAddress(help) {
+  const spoken = language()?.startsWith("zh") ? "zh" : "en";
+  return `${location.origin}${MANUAL}/${spoken}/${help}`;
+}
+
+function showNotice({ detail: { node_id: nodeId, code, text, values, help } }) {
   const ours = (texts[language()] ?? texts.en)?.heliochrome;
   const template = ours?.notices?.[code];
   const line = template === undefined ? text : filled(template, values);
@@ -38,7 +52,7 @@ function showNotice({ detail: { node_id: nodeId, code, text, values } }) {
   app.extensionManager.toast.add({
     severity: "warn",
     summary: ours?.title ?? "Heliochrome",
-    detail: line,
+    detail: hasManual && help ? `${line} ${helpAddress(help)}` : line,
     life: TOAST_MS,
   });
 }
@@ -84,7 +98,7 @@ app.registerExtension({
   async setup() {
     api.addEventListener(NOTICE_EVENT, showNotice);
     api.addEventListener("executing", forgetNotices);
-    await loadTexts();
+    await Promise.all([loadTexts(), lookForManual()]);
   },
   nodeCreated(node) {
     if (OUR_NODES.test(node.comfyClass)) translateChoices(node);
