@@ -2,11 +2,8 @@
 // {url, template, photo, workflowFile, shots, language, step}. Prints one line of JSON.
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { chromium } from "playwright-core";
+import { launch } from "./launch.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-const QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const OUR_SCRIPTS = "/extensions/heliochrome/";
 const LIMIT_MS = 60_000;
 const LOAD_IMAGE = 1;
@@ -179,7 +176,7 @@ const steps = {
   },
 };
 
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...QUIET] });
+const browser = await launch();
 try {
   const page = await open(browser);
   const found = await steps[order.step](page).catch(async (error) => {

@@ -1,10 +1,7 @@
 // A person signs in with the keyboard, gets the password wrong, waits, gets in, signs out:
 // argv[2] is JSON {url, language, name, password, free}. Prints one line of JSON.
-import { chromium } from "playwright-core";
+import { launch } from "./launch.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-const QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const LIMIT_MS = 20_000;
 const PHONE = { width: 360, height: 640 };
 
@@ -69,7 +66,7 @@ async function signOut(page) {
   ]);
 }
 
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...QUIET] });
+const browser = await launch();
 try {
   const context = await browser.newContext({
     ignoreHTTPSErrors: true, locale: order.language, viewport: PHONE,

@@ -2,17 +2,14 @@
 // {url, name, password, photo, workflowFile, shot}. Prints one line of JSON.
 import { readFile } from "node:fs/promises";
 import path from "node:path";
-import { chromium } from "playwright-core";
+import { launch } from "./launch.mjs";
 
-const CHROMIUM = process.env.CHROMIUM ?? "/usr/bin/chromium";
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"];
-const QUIET = ["--disable-background-networking", "--disable-component-update", "--disable-sync"];
 const LIMIT_MS = 60_000;
 
 const order = JSON.parse(process.argv[2]);
 const found = { refused: [], violations: [], errors: [], elsewhere: [] };
 
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: [...FLAGS, ...QUIET] });
+const browser = await launch();
 try {
   const page = await browser.newPage({ viewport: { width: 1600, height: 900 } });
   page.setDefaultTimeout(LIMIT_MS);

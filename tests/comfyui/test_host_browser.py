@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,11 @@ import pytest
 from graphs import ALL_NAMES, NAMES, WORKFLOWS
 from running_host import RunningHost
 
+from driving import drive
 from heliochrome.core.presets import BUILDING, PORTRAIT
 
 pytestmark = [pytest.mark.comfyui, pytest.mark.browser]
 
-BROWSER = Path(__file__).parents[1] / "browser"
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 VISIT_LIMIT_S = 180
 PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
 
@@ -41,10 +39,6 @@ def visit(
     language: str,
     dropped: str = NAMES[1],
 ) -> dict[str, Any]:
-    if not CHROMIUM.exists():
-        pytest.skip(f"{CHROMIUM} is missing: apt-get install chromium, or name another in CHROMIUM")
-    if not (BROWSER / "node_modules" / "playwright-core").exists():
-        pytest.skip("playwright-core is missing: run `npm ci` in tests/browser")
     set_language(host, language)
     folder = shots / host.folder.name
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,16 +54,7 @@ def visit(
         "language": language,
         "step": step,
     }
-    node = shutil.which("node") or "node"
-    done = subprocess.run(
-        [node, "drive.mjs", json.dumps(order)],
-        cwd=BROWSER,
-        capture_output=True,
-        text=True,
-        timeout=VISIT_LIMIT_S,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    found = drive("drive.mjs", order, VISIT_LIMIT_S)
     assert found["problems"] == []
     return found
 

@@ -1,0 +1,156 @@
+"""`heliochrome up`: gateway, studio and, where there is one, ComfyUI, on one machine."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import secrets
+import signal
+import socket
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from .output import say
+
+COMFYUI: Final = "COMFYUI_DIR"
+COMFYUI_PYTHON: Final = "HELIOCHROME_COMFYUI_PYTHON"
+_PACK: Final = Path(__file__).resolve().parents[1]
+_LOOK_S: Final = 0.1
+_NEEDED: Final = ("aiohttp", "markdown_it", "heliochrome_gateway", "argon2")
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of the processes. environ: what is set for it beside our own environment. quiet: what it
+    says is for nobody, such as an address that only the gateway may use. awaited: a port on this
+    machine at which it answers before the next one is started; None: nobody waits."""
+
+    name: str
+    command: Sequence[str]
+    environ: Mapping[str, str]
+    quiet: bool = False
+    awaited: int | None = None
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = subparsers.add_parser(
+        "up",
+        help="start the studio behind its gateway on this machine",
+        description="Start gateway and studio, and ComfyUI where COMFYUI_DIR names its folder. "
+        "The address and, the first time, the password are shown. Ctrl-C ends all of them.",
+    )
+    parser.add_argument("--model", metavar="ID", help="model id or file for the studio")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Until Ctrl-C or SIGTERM. Raises BackendUnavailable where a part is not installed."""
+    from ..core.errors import BackendUnavailable, ModelNotFound
+
+    missing = [name for name in _NEEDED if find_spec(name) is None]
+    if missing:
+        raise BackendUnavailable(
+            f"{', '.join(missing)} cannot be imported: "
+            "run `pip install 'heliochrome[studio,gateway]'`."
+        )
+    folder = os.environ.get(COMFYUI, "")
+    if folder and not (Path(folder) / "main.py").is_file():
+        raise ModelNotFound(f"{COMFYUI} names {folder}, where there is no ComfyUI (no main.py).")
+    asyncio.run(_keep(programs(folder, args.model, os.environ)))
+    return 0
+
+
+def programs(comfyui: str, model: str | None, environ: Mapping[str, str]) -> list[Program]:
+    """What is started, in that order. comfyui: its folder, or "". The studio's token and the
+    ports between them are new each time."""
+    from ..studio.settings import PREFIX, StudioSettings, variable
+
+    token, port = secrets.token_urlsafe(32), _free_port()
+    studio = {variable("token"): token, variable("listen_port"): str(port)}
+    gateway = {
+        "HELIOCHROME_GATEWAY_STUDIO": f"http://127.0.0.1:{port}",
+        "HELIOCHROME_GATEWAY_STUDIO_TOKEN": token,
+    }
+    if model:
+        studio[variable("model")] = model
+    found = []
+    if comfyui:
+        origin_port = str(_free_port())
+        origin = f"http://127.0.0.1:{origin_port}"
+        studio[variable("comfyui")] = gateway["HELIOCHROME_GATEWAY_UPSTREAM"] = origin
+        given = {name: text for name, text in environ.items() if name.startswith(PREFIX)}
+        paths = StudioSettings.from_environ({**given, **studio}).folder / "comfyui-paths.yaml"
+        found.append(_comfyui(Path(comfyui), origin_port, paths, environ))
+    command = [sys.executable, "-m", "heliochrome", "studio"]
+    # ComfyUI takes long, and the studio says so; a door that leads nowhere is for nobody.
+    found.append(Program("The studio", command, studio, quiet=True, awaited=port))
+    serve = [sys.executable, "-m", "heliochrome_gateway", "serve"]
+    return [*found, Program("The gateway", serve, gateway)]
+
+
+def _comfyui(folder: Path, port: str, paths: Path, environ: Mapping[str, str]) -> Program:
+    """paths: a file that tells it where our nodes are."""
+    own = folder / ".venv" / "bin" / "python"
+    python = str(own) if own.is_file() else environ.get(COMFYUI_PYTHON, sys.executable)
+    paths.parent.mkdir(parents=True, exist_ok=True)
+    paths.write_text(json.dumps({"heliochrome": {"custom_nodes": str(_PACK.parent)}}))
+    options = [
+        *("--listen", "127.0.0.1", "--port", port, "--disable-api-nodes"),
+        *("--extra-model-paths-config", str(paths)),
+        *environ.get("HELIOCHROME_COMFYUI_OPTIONS", "").split(),
+    ]
+    return Program("ComfyUI", [python, str(folder / "main.py"), *options], {}, quiet=True)
+
+
+async def _keep(started: Sequence[Program]) -> None:
+    from ..studio.supervisor import Supervisor
+
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with suppress(NotImplementedError):  # Windows: Ctrl-C raises there
+            loop.add_signal_handler(number, stop.set)
+    running: list[Supervisor] = []
+    try:
+        for program in started:
+            supervisor = Supervisor(
+                program.name,
+                program.command,
+                environ={**os.environ, **program.environ},
+                quiet=program.quiet,
+            )
+            running.append(supervisor)
+            supervisor.start()
+            if program.awaited is not None:
+                await _answers(program.awaited, stop)
+        await stop.wait()
+    finally:
+        say("Ending ...")
+        # The door closes first; the studio's worker puts its photograph back.
+        for supervisor in reversed(running):
+            await supervisor.stop()
+
+
+async def _answers(port: int, stop: asyncio.Event) -> None:
+    """Until something answers there, or all is to end."""
+    while not stop.is_set():
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            await asyncio.sleep(_LOOK_S)
+        else:
+            writer.close()
+            return
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        found: int = probe.getsockname()[1]
+        return found
