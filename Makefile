@@ -1,6 +1,8 @@
 # Two commands do all the set-up on a fresh machine (Python >= 3.10 with pip):
-#   make run [PHOTO=old.jpg]   colour a photograph
-#   make test                  lint, types and tests
+#   make run    the studio behind its sign-in, on this machine; COMFYUI_DIR=folder with ComfyUI too
+#   make test   lint, types and tests
+# and without a browser:
+#   make photo PHOTO=old.jpg   colour one photograph
 
 VENV   ?= .venv
 PYTHON ?= python3
@@ -15,14 +17,14 @@ export PHOTO
 
 BIN := $(VENV)/bin
 
-.PHONY: run test test-all lint bench clean
+.PHONY: run photo test test-all lint bench clean
 
 $(BIN)/.run: pyproject.toml
 	@echo "Setting up (about 1 GB, a few minutes, only once) ..."
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -e ".[torch,openvino]"
+	$(BIN)/python -m pip install --quiet -e ".[torch,openvino,studio,gateway]"
 	touch $@
 
 $(BIN)/.test: $(BIN)/.run
@@ -34,12 +36,17 @@ $(BIN)/.test: $(BIN)/.run
 	touch $@
 
 run: $(BIN)/.run
+	@$(BIN)/heliochrome models get $(MODEL) || \
+	  echo "The model could not be had: the studio makes previews, which are not colourisation." >&2
+	@exec $(BIN)/heliochrome up --model $(MODEL)
+
+photo: $(BIN)/.run
 	@photo="$$PHOTO"; \
 	if [ -z "$$photo" ]; then \
 	  photo="$(OUT)/sample/sample.jpg"; \
 	  [ -e "$$photo" ] || $(BIN)/heliochrome sample "$$photo"; \
 	elif [ ! -e "$$photo" ]; then \
-	  echo "make run: there is no file $$photo" >&2; exit 2; fi; \
+	  echo "make photo: there is no file $$photo" >&2; exit 2; fi; \
 	if $(BIN)/heliochrome models get $(MODEL); then preview=; else \
 	  echo "The model could not be had: this run makes a preview, not a colourisation." >&2; \
 	  preview=--preview; fi; \
@@ -66,6 +73,7 @@ bench: $(BIN)/.test
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/diffusion.py
 	$(BIN)/python benchmarks/handler.py
+	$(BIN)/python benchmarks/gateway.py
 
 clean:
 	rm -rf $(VENV) $(OUT)
