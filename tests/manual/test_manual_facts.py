@@ -184,6 +184,6 @@ def test_no_setting_is_named_that_nothing_reads(language: str) -> None:
     }
     read_somewhere = named_settings(sources) | prefixed
     ours = ("index", "quick-start", "portrait-or-building", "which-size", "models")
-    pages = [page(language, name) for name in (*ours, "troubleshooting", "privacy")]
+    pages = [page(language, name) for name in (*ours, "troubleshooting", "privacy", "command-line")]
     assert len(named_settings(pages)) > 5
     assert named_settings(pages) <= read_somewhere
