@@ -48,7 +48,7 @@ KINDS: Final[Mapping[str, Kind]] = {
         "reason",
     ),
     "download": _kind("file", "bytes", "job", "photos"),
-    "delete": _kind("file", "job", "photos"),
+    "delete": _kind("file", "job", "photos", "reason"),
     "repair": _kind("dropped_bytes", "dropped_sha256", durable=True),
 }
 

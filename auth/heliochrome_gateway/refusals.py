@@ -41,14 +41,17 @@ def not_found() -> Denied:
 
 
 def answer(request: web.Request, denied: Denied) -> web.Response:
-    """In the form in which ComfyUI's own frontend expects errors; plain text for a person."""
+    """In the form in which ComfyUI's own frontend expects errors, with `code` as the studio's API
+    has it; plain text for a person."""
     spoken = language(request.headers.get("Accept-Language", ""))
     said = denied.zh if spoken == "zh" else denied.en
     headers = {"Cache-Control": "no-store", "Vary": "Accept, Accept-Language",
                "Content-Language": spoken}  # fmt: skip
     if "text/html" in request.headers.get("Accept", ""):
         return web.Response(text=f"{said}\n", status=denied.status, headers=headers)
-    error = {"type": denied.rule, "message": said, "details": "", "extra_info": {}}
+    error = {
+        "type": denied.rule, "code": denied.rule, "message": said, "details": "", "extra_info": {},
+    }  # fmt: skip
     text = json.dumps({"error": error, "node_errors": {}}, ensure_ascii=False)
     return web.Response(
         text=text, status=denied.status, headers=headers, content_type=_JSON, charset="utf-8"

@@ -85,7 +85,7 @@ class Studio:
             await asyncio.sleep(_EVERY_S)
 
     async def _look(self) -> None:
-        """Write down how photographs ended, and then let the studio forget it."""
+        """Write down how photographs ended and what has expired, and let the studio forget it."""
         own = {
             _TOKEN: self._settings.studio_token,
             "Heliochrome-User": "gateway",
@@ -95,8 +95,9 @@ class Studio:
         events = found.get("events", []) if isinstance(found, dict) else []
         for event in events:
             facts = event["facts"]
-            self._metrics.runs.labels(str(facts["outcome"])).inc()
-            await self._record(event["user"], "", {"kind": "run", **facts})
+            if facts["kind"] == "run":
+                self._metrics.runs.labels(str(facts["outcome"])).inc()
+            await self._record(event["user"], "", facts)
             await self._host.read("DELETE", _EVENTS, f"upto={int(event['number'])}", own)
 
     async def _record(self, user: str, address: str, event: Mapping[str, Any]) -> None:

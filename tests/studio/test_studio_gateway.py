@@ -88,6 +88,9 @@ def test_a_photograph_goes_in_and_its_colours_come_out_and_all_of_it_is_recorded
     assert result.startswith(b"\xff\xd8")
     (download,) = house.record("download", "ben", job=job)
     assert (download["file"], download["bytes"]) == ("aunt.colour.jpg", len(result))
+    for act, outcome in (("cancel", "stopped"), ("retry", "queued again")):
+        assert house.door.ask("ben", "POST", f"/api/v1/jobs/{job}/{act}").status == 200
+        assert house.record("run", "ben", job=job, outcome=outcome)
     assert house.door.ask("ben", "DELETE", f"/api/v1/jobs/{job}").status == 204
     assert house.record("delete", "ben", job=job, photos=1)
     # What has been recorded is told only once.
@@ -182,6 +185,7 @@ def test_the_gateway_says_that_the_studio_is_away(tmp_path: Path):
         answer = door.ask("ben", "GET", "/api/v1/me")
         assert answer.status == 502 and json.loads(answer.text)["error"]["type"] == "host"
         assert "The studio" in answer.text
+        assert json.loads(answer.text)["error"]["code"] == "host", "as the API describes errors"
         assert door.ask("", "GET", "/readyz").status == 503
 
 

@@ -179,3 +179,9 @@ def test_old_jobs_and_forgotten_photographs_are_deleted(tmp_path: Path, photo: b
         studio.wait_until(lambda: studio.ask("ben", "GET", f"/api/v1/jobs/{job}").status == 404)
         assert studio.ask("ben", "GET", f"/api/v1/photos/{lone}").status == 404
         assert list((studio.folder / "photos").iterdir()) == []
+        events = studio.ask("gateway", "GET", "/internal/events").json["events"]
+        expired = [event["facts"] for event in events if event["facts"]["kind"] == "delete"]
+        assert expired == [
+            {"kind": "delete", "job": job, "photos": 1, "reason": "expired"},
+            {"kind": "delete", "file": "photo.jpg", "reason": "expired"},
+        ]

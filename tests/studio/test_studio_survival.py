@@ -5,13 +5,15 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
-from running_studio import RunningStudio, running_studio
+from running_studio import RunningStudio, environment, running_studio
 
 from small_disk import fill, small_disk
 
@@ -108,6 +110,17 @@ def test_cancelling_stops_what_is_being_worked_on(tmp_path: Path, slow: bytes):
         again = studio.ask("ben", "POST", f"/api/v1/jobs/{job}/retry")
         assert again.status == 200
         all_done(studio.wait("ben", job), 2)
+
+
+def test_two_studios_do_not_share_a_folder(tmp_path: Path):
+    with running_studio(tmp_path, start_worker=False) as studio:
+        second = subprocess.run(
+            [sys.executable, "-m", "heliochrome", "studio"],
+            env=environment(tmp_path), capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert second.returncode == 2
+        assert "HELIOCHROME_STUDIO_FOLDER" in second.stderr
+        assert studio.ask("ben", "GET", "/api/v1/me").status == 200
 
 
 def test_owners_take_turns(tmp_path: Path, photo: bytes):

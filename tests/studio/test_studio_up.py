@@ -25,7 +25,7 @@ READY_S = 60
 
 
 @contextmanager
-def running_up(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
+def running_up(folder: Path, **changed: str) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     (folder / "models").mkdir()
     install(folder / "models")
     environ = environment(folder)
@@ -40,7 +40,7 @@ def running_up(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     with said.open("w") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "heliochrome", "up"],
-            stdout=out, stderr=subprocess.STDOUT, env={**environ, **gateway},
+            stdout=out, stderr=subprocess.STDOUT, env={**environ, **gateway, **changed},
         )  # fmt: skip
     try:
         yield process, said
@@ -99,6 +99,27 @@ def test_a_part_that_is_killed_is_started_again(tmp_path: Path):
         assert "it is started again" in said.read_text()
         process.terminate()
         assert process.wait(timeout=60) == 0
+
+
+def test_nothing_goes_on_alone_when_it_is_killed(tmp_path: Path):
+    with running_up(tmp_path) as (process, said):
+        address_in(said)
+        direct = children(process.pid)
+        below = [grandchild for child in direct for grandchild in children(child)]
+        process.kill()
+        process.wait()
+        end = time.monotonic() + READY_S
+        while any(Path(f"/proc/{pid}").exists() for pid in (*direct, *below)):
+            assert time.monotonic() < end, "a process was left"
+            time.sleep(0.1)
+
+
+def test_a_part_that_cannot_begin_ends_all_and_has_said_why(tmp_path: Path):
+    wrong = {"HELIOCHROME_GATEWAY_TLS": "sometimes"}
+    with running_up(tmp_path, **wrong) as (process, said):
+        assert process.wait(timeout=READY_S) == 2
+        assert "HELIOCHROME_GATEWAY_TLS must be one of" in said.read_text()
+        assert "started again" not in said.read_text()
 
 
 def test_comfyui_is_started_with_our_nodes_and_both_know_where_it_is(tmp_path: Path):

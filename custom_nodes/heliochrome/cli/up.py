@@ -10,18 +10,19 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from .output import say
 
 COMFYUI: Final = "COMFYUI_DIR"
 COMFYUI_PYTHON: Final = "HELIOCHROME_COMFYUI_PYTHON"
 _PACK: Final = Path(__file__).resolve().parents[1]
+_WRONG_USE: Final = 2  # with this code our commands end where they cannot begin
 _LOOK_S: Final = 0.1
 _NEEDED: Final = ("aiohttp", "markdown_it", "heliochrome_gateway", "argon2")
 
@@ -51,7 +52,10 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    """Until Ctrl-C or SIGTERM. Raises BackendUnavailable where a part is not installed."""
+    """Until Ctrl-C or SIGTERM; 2 where a part cannot begin, which it has then said why.
+
+    Raises BackendUnavailable where a part is not installed.
+    """
     from ..core.errors import BackendUnavailable, ModelNotFound
 
     missing = [name for name in _NEEDED if find_spec(name) is None]
@@ -63,8 +67,7 @@ def run(args: argparse.Namespace) -> int:
     folder = os.environ.get(COMFYUI, "")
     if folder and not (Path(folder) / "main.py").is_file():
         raise ModelNotFound(f"{COMFYUI} names {folder}, where there is no ComfyUI (no main.py).")
-    asyncio.run(_keep(programs(folder, args.model, os.environ)))
-    return 0
+    return asyncio.run(_keep(programs(folder, args.model, os.environ)))
 
 
 def programs(comfyui: str, model: str | None, environ: Mapping[str, str]) -> list[Program]:
@@ -73,10 +76,16 @@ def programs(comfyui: str, model: str | None, environ: Mapping[str, str]) -> lis
     from ..studio.settings import PREFIX, StudioSettings, variable
 
     token, port = secrets.token_urlsafe(32), _free_port()
-    studio = {variable("token"): token, variable("listen_port"): str(port)}
+    # A token in a file would be for parts that are started one by one.
+    studio = {
+        variable("token"): token,
+        f"{variable('token')}_FILE": "",
+        variable("listen_port"): str(port),
+    }
     gateway = {
         "HELIOCHROME_GATEWAY_STUDIO": f"http://127.0.0.1:{port}",
         "HELIOCHROME_GATEWAY_STUDIO_TOKEN": token,
+        "HELIOCHROME_GATEWAY_STUDIO_TOKEN_FILE": "",
     }
     if model:
         studio[variable("model")] = model
@@ -109,7 +118,7 @@ def _comfyui(folder: Path, port: str, paths: Path, environ: Mapping[str, str]) -
     return Program("ComfyUI", [python, str(folder / "main.py"), *options], {}, quiet=True)
 
 
-async def _keep(started: Sequence[Program]) -> None:
+async def _keep(started: Sequence[Program]) -> int:
     from ..studio.supervisor import Supervisor
 
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
@@ -124,22 +133,34 @@ async def _keep(started: Sequence[Program]) -> None:
                 program.command,
                 environ={**os.environ, **program.environ},
                 quiet=program.quiet,
+                hopeless=(_WRONG_USE,),
             )
             running.append(supervisor)
             supervisor.start()
             if program.awaited is not None:
-                await _answers(program.awaited, stop)
-        await stop.wait()
+                await _first(_answers(program.awaited), stop.wait(), supervisor.given_up.wait())
+        await _first(stop.wait(), *(supervisor.given_up.wait() for supervisor in running))
     finally:
         say("Ending ...")
         # The door closes first; the studio's worker puts its photograph back.
         for supervisor in reversed(running):
             await supervisor.stop()
+    return _WRONG_USE if any(supervisor.given_up.is_set() for supervisor in running) else 0
 
 
-async def _answers(port: int, stop: asyncio.Event) -> None:
-    """Until something answers there, or all is to end."""
-    while not stop.is_set():
+async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
+    """Until one of them is over."""
+    tasks = [asyncio.create_task(wait) for wait in waits]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def _answers(port: int) -> None:
+    """Until something answers there."""
+    while True:
         try:
             _, writer = await asyncio.open_connection("127.0.0.1", port)
         except OSError:

@@ -28,6 +28,7 @@ _ORDER: Final = (
     "troubleshooting",
     "privacy",
     "command-line",
+    "studio",
     "gateway",
     "api",
     "stable-diffusion",

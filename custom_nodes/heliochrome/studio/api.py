@@ -168,10 +168,12 @@ class Api:
         return self._answer(self._job(request))
 
     async def cancel(self, request: web.Request) -> web.Response:
-        return self._answer(self._jobs.stop(_asker(request).name, request.match_info["job"]))
+        job = self._jobs.stop(_asker(request).name, request.match_info["job"])
+        return tell(self._answer(job), "run", job=job.id, outcome="stopped")
 
     async def retry(self, request: web.Request) -> web.Response:
-        return self._answer(self._jobs.retry(_asker(request).name, request.match_info["job"]))
+        job = self._jobs.retry(_asker(request).name, request.match_info["job"])
+        return tell(self._answer(job), "run", job=job.id, outcome="queued again")
 
     async def delete(self, request: web.Request) -> web.Response:
         job = self._job(request)

@@ -9,9 +9,10 @@ from sqlite3 import Row
 from typing import Final
 
 from .database import Database
+from .outbox import note_event
 from .records import OPEN, Job, Order, Photo
 from .refusals import Refusal, not_found
-from .shelf import Shelf, photo_of
+from .shelf import EXPIRED, Shelf, photo_of
 
 _LISTED: Final = 200
 
@@ -103,6 +104,8 @@ class Jobs:
         over = [job for row in rows if (job := self._job(row)).state not in OPEN]
         for job in over:
             self.delete(job.owner, job.id)
+            facts = {"kind": "delete", "job": job.id, "photos": len(job.photos)}
+            note_event(self._base, job.owner, {**facts, "reason": EXPIRED})
         return len(over)
 
     def _job(self, row: Row) -> Job:

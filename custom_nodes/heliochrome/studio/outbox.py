@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -40,12 +40,17 @@ class Over:
     webhook: str
 
 
+def note_event(base: Database, owner: str, facts: Mapping[str, Any]) -> None:
+    """Keep for the gateway's record what nobody's request brings it. facts: with a kind."""
+    base.change("INSERT INTO events (owner, facts) VALUES (?, ?)", owner, json.dumps(facts))
+
+
 class Outbox:
     def __init__(self, base: Database, clock: Callable[[], float] = time.time) -> None:
         self._base, self._clock = base, clock
 
     def events(self) -> list[dict[str, Any]]:
-        """How photographs ended, the oldest first, until `forget_events`."""
+        """How photographs ended and what has expired, the oldest first, until `forget_events`."""
         rows = self._base.all("SELECT * FROM events ORDER BY number LIMIT ?", _AT_ONCE)
         return [
             {"number": row["number"], "user": row["owner"], "facts": json.loads(row["facts"])}

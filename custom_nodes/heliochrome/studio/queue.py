@@ -5,12 +5,12 @@ Owners take turns, so that an album of a thousand does not keep others waiting f
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from typing import Final
 
 from .database import Database
+from .outbox import note_event
 from .records import Failure, Made, Order, Photo
 from .shelf import as_json, photo_of
 
@@ -110,6 +110,7 @@ class Queue:
         self, photo: Photo, state: str, change: str, value: str | None, end: Made | Failure | None
     ) -> None:
         facts = {
+            "kind": "run",
             "photo": photo.id,
             "job": photo.job,
             "outcome": state,
@@ -125,6 +126,4 @@ class Queue:
             if row is None:
                 return
             facts["duration_s"] = round(self._clock() - row["began"], 1)
-            self._base.change(
-                "INSERT INTO events (owner, facts) VALUES (?, ?)", photo.owner, json.dumps(facts)
-            )
+            note_event(self._base, photo.owner, facts)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from aiohttp import web
+from filelock import FileLock, Timeout
 
 from ..core.errors import BadSetting
 from .app import create_app
+from .database import OWNER_ONLY
 from .settings import StudioSettings, variable
 
 _SHUTDOWN_S: Final = 5.0
@@ -20,6 +22,19 @@ _SHUTDOWN_S: Final = 5.0
 async def serve(settings: StudioSettings, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM. say: gets each line for the operator. Raises BadSetting and
     OutputFailed where it cannot begin."""
+    settings.folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
+    with ExitStack() as alone:
+        try:
+            alone.enter_context(FileLock(settings.folder / "server.lock", timeout=0))
+        except Timeout as error:
+            raise BadSetting(
+                f"Another studio is at work in {settings.folder}. Let {variable('folder')} name "
+                "another folder, or end that one."
+            ) from error
+        await _serve(settings, say)
+
+
+async def _serve(settings: StudioSettings, say: Callable[[str], None]) -> None:
     runner = web.AppRunner(
         create_app(settings),
         access_log=None,  # file names are nobody's business; the gateway records who did what

@@ -17,11 +17,13 @@ from ..core.disk import PART, sync_folder
 from ..core.extent import Extent
 from ..core.photo import SUFFIXES, PhotoFormat, describe, inspect
 from .database import OWNER_ONLY, Database
+from .outbox import note_event
 from .records import Failure, Made, Photo
 from .refusals import Refusal, not_found
 
 BEFORE: Final = "before.jpg"
 AFTER: Final = "after.jpg"
+EXPIRED: Final = "expired"  # why something was deleted
 _LONGEST_NAME: Final = 200
 _FALLBACK: Final = "photo"
 
@@ -146,8 +148,10 @@ class Shelf:
     def expire(self, before: float) -> int:
         """Delete photographs of no job that were brought before then. How many they were."""
         rows = self._base.all("SELECT * FROM photos WHERE job IS NULL AND uploaded < ?", before)
-        for row in rows:
-            self.delete(photo_of(row))
+        for photo in map(photo_of, rows):
+            self.delete(photo)
+            facts = {"kind": "delete", "file": photo.name, "reason": EXPIRED}
+            note_event(self._base, photo.owner, facts)
         return len(rows)
 
     def sweep(self) -> None:

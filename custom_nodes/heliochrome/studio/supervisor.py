@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import logging
+import signal
+import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -18,9 +21,22 @@ _WELL_S: Final = 60.0
 _END_S: Final = 30.0
 
 
+_PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+_LIBC: Final = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _end_with_parent() -> None:
+    """In the new process: it is not to go on alone, holding ports and files, if we are killed."""
+    if _LIBC is not None:
+        _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
 class Supervisor:
     """what: for the log. environ: None for our own. quiet: its stdout goes nowhere; its stderr is
-    ours. The process gets a pipe as stdin, which closes when we are killed."""
+    ours. hopeless: exit codes after which another start would end the same way; `given_up` is then
+    set. The process gets a pipe as stdin, which closes when we are killed; on Linux it then also
+    gets SIGTERM.
+    """
 
     def __init__(
         self,
@@ -29,8 +45,11 @@ class Supervisor:
         *,
         environ: Mapping[str, str] | None = None,
         quiet: bool = False,
+        hopeless: Collection[int] = (),
     ) -> None:
         self._what, self._command, self._environ = what, command, environ
+        self._hopeless = hopeless
+        self.given_up = asyncio.Event()
         self._stdout = asyncio.subprocess.DEVNULL if quiet else None
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
@@ -62,8 +81,12 @@ class Supervisor:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=self._stdout,
                 env=self._environ,
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
             )
             code = await self._process.wait()
+            if code in self._hopeless:
+                self.given_up.set()
+                return
             pause = _FIRST_S if time.monotonic() - began > _WELL_S else min(2 * pause, _LONGEST_S)
             _log.warning("%s ended (%d); it is started again in %g s.", self._what, code, pause)
             await asyncio.sleep(pause)
