@@ -17,7 +17,7 @@ export PHOTO
 
 BIN := $(VENV)/bin
 
-.PHONY: run photo test test-all lint bench clean
+.PHONY: run photo test test-all container lint bench clean
 
 $(BIN)/.run: pyproject.toml
 	@echo "Setting up (about 1 GB, a few minutes, only once) ..."
@@ -60,10 +60,14 @@ lint: $(BIN)/.test
 	$(BIN)/mypy custom_nodes/heliochrome auth/heliochrome_gateway
 
 test: lint
-	$(BIN)/python -m pytest -m "not large" -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "not large and not container" -n 2 --dist loadfile
 
 test-all: lint
 	$(BIN)/python -m pytest
+
+# Needs root, Debian's buildah podman runc mmdebstrap, and ComfyUI in COMFYUI_DIR.
+container: $(BIN)/.test
+	$(BIN)/python -m pytest -m container tests/docker
 
 bench: $(BIN)/.test
 	$(BIN)/python -m pip install --quiet -e ".[bench]"
@@ -76,4 +80,4 @@ bench: $(BIN)/.test
 	$(BIN)/python benchmarks/gateway.py
 
 clean:
-	rm -rf $(VENV) $(OUT)
+	rm -rf $(VENV)

@@ -79,9 +79,6 @@ class Studio:
                 pass  # it is down; it keeps what is to be told
             except StorageFailed as error:
                 _log.error("%s", error)
-            except (LookupError, TypeError, ValueError) as error:
-                # The watch goes on: the next event may be one that we understand.
-                _log.error("What the studio tells cannot be understood: %r", error)
             await asyncio.sleep(_EVERY_S)
 
     async def _look(self) -> None:
@@ -94,10 +91,14 @@ class Studio:
         found = (await self._host.read("GET", _EVENTS, "", own)).data
         events = found.get("events", []) if isinstance(found, dict) else []
         for event in events:
-            facts = event["facts"]
-            if facts["kind"] == "run":
-                self._metrics.runs.labels(str(facts["outcome"])).inc()
-            await self._record(event["user"], "", facts)
+            try:
+                facts = event["facts"]
+                if facts["kind"] == "run":
+                    self._metrics.runs.labels(str(facts["outcome"])).inc()
+                await self._record(event["user"], "", facts)
+            except (LookupError, TypeError, ValueError) as error:
+                # Not to stand in the way of those that come after it.
+                _log.error("What the studio tells cannot be understood: %r, %r", event, error)
             await self._host.read("DELETE", _EVENTS, f"upto={int(event['number'])}", own)
 
     async def _record(self, user: str, address: str, event: Mapping[str, Any]) -> None:

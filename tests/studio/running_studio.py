@@ -137,7 +137,11 @@ class RunningStudio:
     def age(self, days: float) -> None:
         """All that is kept becomes so much older; not while the studio runs."""
         with closing(sqlite3.connect(self.folder / "studio.sqlite")) as base, base:
-            base.execute("UPDATE photos SET uploaded = uploaded - ?", (days * 86_400,))
+            base.execute(
+                "UPDATE photos SET uploaded = uploaded - :by, began = began - :by, "
+                "ended = ended - :by",
+                {"by": days * 86_400},
+            )
             base.execute("UPDATE jobs SET created = created - ?", (days * 86_400,))
 
 

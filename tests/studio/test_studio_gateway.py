@@ -122,7 +122,7 @@ def test_what_passes_between_gateway_and_studio_stays_there(house: House, photo:
 
 def test_a_viewer_looks_and_changes_nothing(house: House, photo: bytes):
     assert house.door.json("vic", "/api/v1/me")["role"] == "viewer"
-    assert house.door.json("vic", "/api/v1/jobs") == {"jobs": []}
+    assert house.door.json("vic", "/api/v1/jobs") == {"jobs": [], "more": False}
     assert house.door.ask("vic", "GET", "/").status == 200
     for method, path in (
         ("POST", "/api/v1/photos?name=a.jpg"), ("POST", "/api/v1/jobs"),

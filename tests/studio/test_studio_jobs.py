@@ -167,21 +167,3 @@ def test_what_waits_is_cancelled_and_what_runs_is_left(tmp_path: Path, photo: by
         cancelled = studio.ask("ben", "POST", f"/api/v1/jobs/{job['id']}/cancel").json
         assert cancelled["state"] == "cancelled"
         assert [found["position"] for found in cancelled["photos"]] == [None] * 3
-
-
-def test_old_jobs_and_forgotten_photographs_are_deleted(tmp_path: Path, photo: bytes):
-    with running_studio(tmp_path) as studio:
-        lone = studio.bring("ben", photo)
-        job = studio.job("ben", [studio.bring("ben", photo)], "portrait")["id"]
-        studio.wait("ben", job)
-    studio.age(days=8)
-    with running_studio(tmp_path) as studio:
-        studio.wait_until(lambda: studio.ask("ben", "GET", f"/api/v1/jobs/{job}").status == 404)
-        assert studio.ask("ben", "GET", f"/api/v1/photos/{lone}").status == 404
-        assert list((studio.folder / "photos").iterdir()) == []
-        events = studio.ask("gateway", "GET", "/internal/events").json["events"]
-        expired = [event["facts"] for event in events if event["facts"]["kind"] == "delete"]
-        assert expired == [
-            {"kind": "delete", "job": job, "photos": 1, "reason": "expired"},
-            {"kind": "delete", "file": "photo.jpg", "reason": "expired"},
-        ]

@@ -202,7 +202,7 @@ def test_the_numbers_are_the_codes(language: str) -> None:
     assert f" {api_module._LONGEST_NAME} " in text
     assert f" {asking._LONGEST_BODY >> 20} MiB" in text
     listed = next(row for row in rows(text) if row[:2] == ["GET", "`/jobs`"])
-    assert re.search(rf"\b{jobs._LISTED}\b", listed[3])
+    assert re.search(rf"\b{jobs.LISTED}\b", listed[3])
     for page in (text, source(language, "studio")):
         (line,) = [one for one in page.splitlines() if "`crashed`" in one]
         near = page[page.index(line) - 200 : page.index(line) + len(line)]

@@ -56,7 +56,7 @@ def test_a_killed_server_has_lost_nothing(tmp_path: Path, slow: bytes):
         ids = [studio.bring("ben", slow) for _ in range(3)]
         job = studio.job("ben", ids, "portrait")["id"]
         worker = running_pid(studio, job)
-        half = studio.folder / "incoming" / "half.heliochrome-part"
+        half = studio.folder / "incoming" / f"{'0' * 32}.heliochrome-part"
         half.write_bytes(slow[:1000])
         studio.process.kill()
         studio.process.wait()

@@ -22,6 +22,7 @@ from .output import say
 COMFYUI: Final = "COMFYUI_DIR"
 COMFYUI_PYTHON: Final = "HELIOCHROME_COMFYUI_PYTHON"
 _PACK: Final = Path(__file__).resolve().parents[1]
+_LARGEST_MB: Final = "2048"
 _WRONG_USE: Final = 2  # with this code our commands end where they cannot begin
 _LOOK_S: Final = 0.1
 _NEEDED: Final = ("aiohttp", "markdown_it", "heliochrome_gateway", "argon2")
@@ -112,6 +113,7 @@ def _comfyui(folder: Path, port: str, paths: Path, environ: Mapping[str, str]) -
     paths.write_text(json.dumps({"heliochrome": {"custom_nodes": str(_PACK.parent)}}))
     options = [
         *("--listen", "127.0.0.1", "--port", port, "--disable-api-nodes"),
+        *("--max-upload-size", _LARGEST_MB),  # its own limit is less than a large scan has
         *("--extra-model-paths-config", str(paths)),
         *environ.get("HELIOCHROME_COMFYUI_OPTIONS", "").split(),
     ]
@@ -134,6 +136,7 @@ async def _keep(started: Sequence[Program]) -> int:
                 environ={**os.environ, **program.environ},
                 quiet=program.quiet,
                 hopeless=(_WRONG_USE,),
+                follow=True,
             )
             running.append(supervisor)
             supervisor.start()
@@ -142,6 +145,8 @@ async def _keep(started: Sequence[Program]) -> int:
         await _first(stop.wait(), *(supervisor.given_up.wait() for supervisor in running))
     finally:
         say("Ending ...")
+        for supervisor in running:
+            supervisor.rest()
         # The door closes first; the studio's worker puts its photograph back.
         for supervisor in reversed(running):
             await supervisor.stop()

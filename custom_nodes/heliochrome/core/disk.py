@@ -24,7 +24,7 @@ _BLOCK_BYTES: Final = 1 << 20
 PART: Final = ".heliochrome-part"
 # What file systems without hard links answer (FAT, some network shares, Android).
 _NO_LINKS: Final = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
-_FULL: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})  # what a full disk answers
 _WHERE_TO: Final = (
     "Free some room, or let HELIOCHROME_MODELS or HELIOCHROME_CACHE name a folder on another disk."
 )
@@ -52,7 +52,7 @@ def writing(path: Path, room: str = _WHERE_TO) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise CannotWrite(f"There is no room left to write {path}. {room}") from error
         raise CannotWrite(f"Cannot write {path}: {error.strerror or error}.") from error
 

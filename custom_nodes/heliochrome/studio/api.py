@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -19,16 +20,19 @@ from .answers import error_answer
 from .asking import Asker, job_request
 from .catalog_view import ModelView
 from .jobs import Jobs
-from .presentation import job_json, made_json, photo_json
+from .names import file_name, numbered
+from .presentation import job_json, made_json, photo_json, summary_json
 from .queue import Queue
-from .receiving import receive
-from .records import Job, Photo
+from .receiving import Receiver
+from .records import Job, Made, Photo
 from .refusals import Refusal
 from .settings import StudioSettings
 from .shelf import AFTER, BEFORE, Shelf
 from .telling import tell
 from .webhooks import Webhooks
 from .zipping import Entry, zipped
+
+_log = logging.getLogger("heliochrome.studio")
 
 ROOT: Final = "/api/v1"
 _MANIFEST: Final = "heliochrome.json"
@@ -47,6 +51,7 @@ class Api:
         self._settings, self._shelf, self._jobs, self._queue = settings, shelf, jobs, queue
         self._webhooks = webhooks
         self._model = ModelView(settings)
+        self._receiver = Receiver(shelf, settings.max_photo_bytes)
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -97,9 +102,8 @@ class Api:
         name = request.query.get("name", "")
         if len(name) > _LONGEST_NAME:
             raise Refusal("bad_request", f"`name` may have up to {_LONGEST_NAME} characters.")
-        most = self._settings.max_photo_bytes
         try:
-            photo = await receive(request, _asker(request), self._shelf, most, name)
+            photo = await self._receiver.receive(request, _asker(request), name)
         except HeliochromeError as error:
             answer = error_answer(error.code, str(error))
             return tell(answer, "upload", file=name, outcome="refused", reason=error.code)
@@ -134,11 +138,11 @@ class Api:
         return self._file(photo, photo.made.stored, photo.made.name, photo.made.bytes)
 
     async def view(self, request: web.Request) -> web.StreamResponse:
-        """A small picture for the page."""
+        """A small picture for the page; of the original from the beginning."""
         photo = self._photo(request)
         name = BEFORE if request.path.endswith("/before") else AFTER
         path = self._shelf.folder(photo.id) / name
-        if photo.made is None or not path.is_file():
+        if (name == AFTER and photo.made is None) or not path.is_file():
             raise Refusal(
                 "not_ready", "There is no picture yet. Wait until the photograph is done."
             )
@@ -158,11 +162,9 @@ class Api:
         )
 
     async def jobs(self, request: web.Request) -> web.Response:
-        positions = self._queue.positions()
-        found = self._jobs.all(_asker(request).name)
-        return web.json_response(
-            {"jobs": [job_json(job, positions, self._settings.keep_s) for job in found]}
-        )
+        listed = self._jobs.all(_asker(request).name, request.query.get("before") or None)
+        shown = [summary_json(job, self._settings.keep_s) for job in listed.jobs]
+        return web.json_response({"jobs": shown, "more": listed.more})
 
     async def job(self, request: web.Request) -> web.Response:
         return self._answer(self._job(request))
@@ -183,22 +185,22 @@ class Api:
     async def results(self, request: web.Request) -> web.StreamResponse:
         """All results of a job, with what was done to each."""
         job = self._job(request)
-        made = [photo for photo in job.photos if photo.made is not None]
+        made = [(photo, photo.made) for photo in job.photos if photo.made is not None]
         if not made:
             raise Refusal("not_ready", "This job has no results yet. Wait until one is done.")
+        names = numbered([result.name for _, result in made])
         entries = [
-            Entry(photo.made.name, self._shelf.folder(photo.id) / photo.made.stored)
-            for photo in made
-            if photo.made is not None
+            Entry(name, self._shelf.folder(photo.id) / result.stored)
+            for name, (photo, result) in zip(names, made, strict=True)
         ]
-        entries.append(Entry(_MANIFEST, _manifest(made)))
+        entries.append(Entry(_MANIFEST, _manifest(names, made)))
         response = web.StreamResponse(
             headers={
                 "Content-Type": "application/zip",
                 **_attachment(f"heliochrome-{job.id[:8]}.zip"),
             }
         )
-        total = sum(photo.made.bytes for photo in made if photo.made is not None)
+        total = sum(result.bytes for _, result in made)
         tell(response, "download", job=job.id, photos=len(made), bytes=total)
         await response.prepare(request)
         pieces: Iterator[bytes] = zipped(entries)
@@ -206,11 +208,12 @@ class Api:
             while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
                 if piece:
                     await response.write(piece)
-        except OSError:
+        except OSError as error:
             # Its head is out already: only a broken connection says that the rest is missing.
+            _log.warning("A ZIP of job %s broke off: %s", job.id, error)
             if request.transport is not None:
                 request.transport.abort()
-            raise
+            return response
         await response.write_eof()
         return response
 
@@ -239,19 +242,24 @@ def _asker(request: web.Request) -> Asker:
     return found
 
 
-def _attachment(name: str) -> dict[str, str]:
+def _attachment(path: str) -> dict[str, str]:
     """RFC 6266, with the name for old programs and for those that know RFC 8187."""
+    name = file_name(path)
     plain = "".join(char if char.isascii() and char not in '"\\%' else "_" for char in name)
     encoded = quote(name, safe="")
     return {"Content-Disposition": f"attachment; filename=\"{plain}\"; filename*=UTF-8''{encoded}"}
 
 
-def _manifest(photos: list[Photo]) -> bytes:
-    """What was done to each photograph, for an archive's own records."""
+def _manifest(names: Sequence[str], made: Sequence[tuple[Photo, Made]]) -> bytes:
+    """What was done to each photograph, for an archive's own records. names: in the ZIP."""
     rows: list[dict[str, Any]] = [
-        {"source": photo.name, "source_sha256": photo.sha256, **made_json(photo.made)}
-        for photo in photos
-        if photo.made is not None
+        {
+            "source": photo.name,
+            "source_sha256": photo.sha256,
+            **made_json(result),
+            "name": name,
+        }
+        for name, (photo, result) in zip(names, made, strict=True)
     ]
     return json.dumps({"photos": rows}, indent=1, ensure_ascii=False).encode()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,6 +10,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
+from ..core.disk import FULL
 from ..core.errors import HeliochromeError
 from ..manual.web import routes as manual
 from . import page
@@ -33,7 +33,6 @@ _log = logging.getLogger("heliochrome.studio")
 ALIVE: Final = "/healthz"
 # For the gateway alone: how photographs ended, until it has written that down.
 EVENTS: Final = "/internal/events"
-_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -102,7 +101,7 @@ async def _told(request: web.Request, handler: _Handler) -> web.StreamResponse:
     except HeliochromeError as error:
         return error_answer(error.code, str(error))
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        if error.errno not in FULL:
             raise
         text = "There is no room left on the studio's disk. Tell whoever looks after this machine."
         return error_answer("output_failed", text)

@@ -22,6 +22,7 @@ import numpy as np
 
 from ..core import errors
 from ..core.errors import HeliochromeError, ModelNotFound
+from ..core.extent import Extent
 from ..core.jobs import Cancel, Progress
 from ..core.lab import full_scale
 from ..core.merge import recolor
@@ -29,6 +30,7 @@ from ..core.notices import Notice
 from ..core.photo import describe, read_photo
 from ..core.photo.model import Pixels
 from ..core.provenance import Provenance
+from ..core.strips import strips
 from ..core.treatment import Treated
 from .comfyui_graph import PAINTER, SAVER, graph
 from .engine import EngineAway, EngineFailed, model_missing
@@ -37,6 +39,9 @@ from .records import Order
 _log = logging.getLogger("heliochrome.studio")
 
 _FOLDER: Final = "heliochrome-studio"
+# From 16 bits to 8, rounded.
+_STEP: Final = full_scale(np.uint16) // full_scale(np.uint8)
+_HALF_STEP: Final = np.uint32(_STEP // 2)
 _LOOK_S: Final = 0.25
 # Without a message for so long, the host is asked whether it still knows of the run.
 _QUIET_S: Final = 5.0
@@ -78,9 +83,12 @@ class ComfyUIEngine:
         """There is nothing to let go of."""
 
     async def _ask_ready(self) -> None:
-        async with self._session() as session:
-            known = await self._json(session, "GET", f"/object_info/{SAVER.kind}")
-        if SAVER.kind not in known:
+        try:
+            async with self._session() as session:
+                known = await self._json(session, "GET", f"/object_info/{SAVER.kind}")
+        except (EngineFailed, ValueError) as error:
+            raise self._away(f"what answers there is no ComfyUI ({error})") from error
+        if not isinstance(known, dict) or SAVER.kind not in known:
             raise self._away(f"it has no node {SAVER.kind}; install Heliochrome's nodes there")
 
     async def _run(
@@ -88,6 +96,7 @@ class ComfyUIEngine:
     ) -> tuple[Notice, ...]:
         """The result into `file`."""
         run_id, client = str(uuid.uuid4()), uuid.uuid4().hex
+        begun = False
         try:
             async with (
                 self._session() as session,
@@ -100,6 +109,7 @@ class ComfyUIEngine:
                     "prompt_id": run_id,
                 }
                 await self._json(session, "POST", "/prompt", body)
+                begun = True
                 try:
                     notices = await self._follow(session, socket, run_id, progress, cancel)
                 except BaseException:
@@ -109,7 +119,10 @@ class ComfyUIEngine:
                 await self._fetch(session, run_id, file)
                 return notices
         except (*_GONE, aiohttp.ClientError) as error:
-            raise self._away(str(error) or type(error).__name__) from error
+            raise self._away(str(error) or type(error).__name__, begun=begun) from error
+        except EngineAway as error:
+            error.begun = begun
+            raise
 
     async def _follow(
         self,
@@ -149,13 +162,14 @@ class ComfyUIEngine:
             elif kind == "execution_error":
                 raise self._failure(data)
             elif kind == "execution_interrupted":
-                raise EngineFailed("engine_failed", "The work was stopped in ComfyUI. Try again.")
+                raise _interrupted()
             elif kind == "executing" and data.get("node") is None:
                 return tuple(notices)
 
     async def _is_over(self, session: aiohttp.ClientSession, run_id: str) -> bool:
-        """Raises EngineAway for a run that the host knows nothing of."""
-        if run_id in await self._json(session, "GET", f"/history/{run_id}"):
+        """Raises EngineAway for a run that the host knows nothing of, and EngineFailed."""
+        if (entry := await self._entry(session, run_id)) is not None:
+            self._require_success(entry)
             return True
         queue = await self._json(session, "GET", "/queue")
         if not any(run_id in item for items in queue.values() for item in items):
@@ -177,16 +191,32 @@ class ComfyUIEngine:
         return f"{taken['subfolder']}/{taken['name']} [temp]"
 
     async def _fetch(self, session: aiohttp.ClientSession, run_id: str, file: Path) -> None:
-        entry = (await self._json(session, "GET", f"/history/{run_id}")).get(run_id, {})
+        entry = await self._entry(session, run_id)
+        if entry is None:
+            raise self._away("it has no result, as if it had been started anew")
+        self._require_success(entry)
         images = entry.get("outputs", {}).get(SAVER.id, {}).get("images", [])
         if len(images) != 1:
-            raise self._away("it has no result, as if it had been started anew")
+            raise EngineFailed("engine_failed", "ComfyUI ended the work without a picture.")
         place = {name: images[0][name] for name in ("filename", "subfolder", "type")}
         async with session.get("/view", params=place) as answer:
             answer.raise_for_status()
             with file.open("wb") as out:
                 async for piece in answer.content.iter_chunked(1 << 20):
                     out.write(piece)
+
+    async def _entry(self, session: aiohttp.ClientSession, run_id: str) -> dict[str, Any] | None:
+        """The run as the host remembers it, once it is over."""
+        found = await self._json(session, "GET", f"/history/{run_id}")
+        return found.get(run_id) if isinstance(found, dict) else None
+
+    def _require_success(self, entry: Mapping[str, Any]) -> None:
+        """Raise what the host has said, for those who did not hear it."""
+        for kind, data in (entry.get("status") or {}).get("messages", []):
+            if kind == "execution_error":
+                raise self._failure(data)
+            if kind == "execution_interrupted":
+                raise _interrupted()
 
     async def _json(
         self, session: aiohttp.ClientSession, method: str, path: str, body: Any = None
@@ -211,22 +241,33 @@ class ComfyUIEngine:
     def _session(self) -> aiohttp.ClientSession:
         return aiohttp.ClientSession(self._origin, timeout=_TIMEOUT)
 
-    def _away(self, why: str) -> EngineAway:
+    def _away(self, why: str, *, begun: bool = False) -> EngineAway:
         return EngineAway(
             f"ComfyUI at {self._origin} cannot be used: {why}. The photograph waits until it is "
-            "there again."
+            "there again.",
+            begun=begun,
         )
 
 
 def _png(pixels: Pixels) -> bytes:
-    """8 bits, as LoadImage reads no more."""
+    """8 bits, as LoadImage reads no more; grey where all of it is grey."""
     from PIL import Image
 
-    scale = full_scale(pixels.dtype) // full_scale(np.uint8)
-    levels = pixels if scale == 1 else ((pixels + np.uint32(scale // 2)) // scale)
+    levels = np.empty(pixels.shape, np.uint8)
+    grey = True
+    for top, bottom in strips(Extent.of(pixels.shape)):
+        part = pixels[top:bottom]
+        if part.dtype == np.uint16:
+            part = ((part.astype(np.uint32) + _HALF_STEP) // _STEP).astype(np.uint8)
+        levels[top:bottom] = part
+        grey = grey and bool((np.ptp(part, axis=-1) == 0).all())
     file = io.BytesIO()
-    Image.fromarray(levels.astype(np.uint8)).save(file, "png", compress_level=1)
+    Image.fromarray(levels[..., 0] if grey else levels).save(file, "png", compress_level=1)
     return file.getvalue()
+
+
+def _interrupted() -> EngineFailed:
+    return EngineFailed("engine_failed", "The work was stopped in ComfyUI. Try again.")
 
 
 async def _read(answer: aiohttp.ClientResponse) -> Any:
@@ -234,6 +275,12 @@ async def _read(answer: aiohttp.ClientResponse) -> Any:
     text = await answer.text()
     if answer.status >= 500:
         answer.raise_for_status()
+    if answer.status == 413:
+        raise EngineFailed(
+            "engine_failed",
+            "ComfyUI takes no picture so large. Whoever looks after it starts it with a larger "
+            "--max-upload-size.",
+        )
     if answer.status >= 400:
         raise EngineFailed("engine_failed", f"ComfyUI refused the work: {_complaint(text)}")
     return json.loads(text) if text else None

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
-from ..core.errors import OutputFailed
+from ..core.errors import BadSetting, OutputFailed
+
+_log = logging.getLogger("heliochrome.studio")
 
 OWNER_ONLY: Final = 0o700
+INCOMING: Final = "incoming"
+PHOTOS: Final = "photos"
 _BUSY_S: Final = 10.0
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS jobs (
@@ -24,7 +29,7 @@ CREATE TABLE IF NOT EXISTS photos (
     format TEXT NOT NULL, width INTEGER NOT NULL, height INTEGER NOT NULL, uploaded REAL NOT NULL,
     state TEXT NOT NULL DEFAULT 'uploaded', job TEXT REFERENCES jobs (id), place INTEGER,
     attempts INTEGER NOT NULL DEFAULT 0, progress REAL NOT NULL DEFAULT 0, began REAL,
-    stop INTEGER NOT NULL DEFAULT 0, failure TEXT, made TEXT
+    ended REAL, stop INTEGER NOT NULL DEFAULT 0, failure TEXT, made TEXT
 );
 CREATE INDEX IF NOT EXISTS photos_by_job ON photos (job, place);
 CREATE INDEX IF NOT EXISTS photos_by_owner ON photos (owner);
@@ -43,12 +48,14 @@ CREATE TABLE IF NOT EXISTS engine (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 class Database:
     """One connection of one process. Every statement is durable on its own, or within `at_once`.
 
-    Raises OutputFailed where the disk is full or the file cannot be used.
+    Raises OutputFailed where the disk is full or the file cannot be used, and BadSetting for a
+    folder that holds what others, or a lost database, have left there.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._path = folder / "studio.sqlite"
+        _require_own(folder, self._path)
         with self._using():
             folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
             # SQLite would let everybody read it; its own further files take this one's rights.
@@ -86,8 +93,9 @@ class Database:
             with self._using():
                 self._base.execute("COMMIT")
         except BaseException:
-            if self._base.in_transaction:
-                self._base.execute("ROLLBACK")
+            with suppress(sqlite3.Error):  # the first error counts
+                if self._base.in_transaction:
+                    self._base.execute("ROLLBACK")
             raise
 
     def close(self) -> None:
@@ -98,7 +106,19 @@ class Database:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
+            _log.error("%s: %s", self._path, error)
             raise OutputFailed(
-                f"{self._path} cannot be used: {error}. Free some room on the disk, or tell "
-                "whoever looks after this machine."
+                f"The studio's database cannot be used: {error}. Free some room on the disk, or "
+                "tell whoever looks after this machine."
             ) from error
+
+
+def _require_own(folder: Path, path: Path) -> None:
+    """Somebody's archive may have folders of these names: nothing there is ours to sweep."""
+    strange = [name for name in (INCOMING, PHOTOS) if (folder / name).exists()]
+    if strange and not path.exists():
+        raise BadSetting(
+            f"{folder} holds {' and '.join(strange)}, but no {path.name}: either it is not a "
+            "studio's folder, so name another one in HELIOCHROME_STUDIO_FOLDER, or its database is "
+            "lost, so restore it from a backup or move the folder to a safe place."
+        )

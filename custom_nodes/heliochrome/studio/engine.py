@@ -12,9 +12,16 @@ from .records import Order
 
 
 class EngineAway(HeliochromeError):
-    """The engine cannot be reached, or has forgotten the work. It may come back."""
+    """The engine cannot be reached, or has forgotten the work. It may come back.
+
+    begun: it had taken the work, so that the work may be what ended it.
+    """
 
     code = "engine_failed"
+
+    def __init__(self, message: str, *, begun: bool = False) -> None:
+        super().__init__(message)
+        self.begun = begun
 
 
 class EngineFailed(HeliochromeError):

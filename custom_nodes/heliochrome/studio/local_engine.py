@@ -37,17 +37,17 @@ class LocalEngine:
         return treatment.apply(pixels, progress, cancel, out=pixels)
 
     def _network(self) -> LoadedModel:
-        if self._open is not None and weights_state(self._open.path) != self._state:
-            self.close()
-        if self._open is None:
-            try:
-                self._open = open_model(ModelStore.from_environ(), self._model, self._backend)
-            except HeliochromeError as error:
-                if error.code != ModelNotFound.code:
-                    raise
-                _log.error("%s", error)
-                raise model_missing(self._model) from error
-            self._state = weights_state(self._open.path)
+        try:
+            if self._open is not None and weights_state(self._open.path) != self._state:
+                self.close()
+            if self._open is None:
+                opened = open_model(ModelStore.from_environ(), self._model, self._backend)
+                self._open, self._state = opened, weights_state(opened.path)
+        except (HeliochromeError, OSError) as error:
+            if isinstance(error, HeliochromeError) and error.code != ModelNotFound.code:
+                raise
+            _log.error("%s", error)
+            raise model_missing(self._model) from error
         return self._open
 
     def close(self) -> None:

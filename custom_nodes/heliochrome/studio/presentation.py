@@ -2,29 +2,34 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
 from ..core.notices import Notice
-from .records import STATES, Job, Made, Photo
+from .jobs import Summary, summary_of
+from .records import STATES, Job, Made, Photo, state_of
 
 
-def job_json(job: Job, positions: Mapping[str, int], keep_s: float) -> dict[str, Any]:
-    """positions: `Queue.positions`. keep_s: for how long it is kept."""
-    counts = Counter(photo.state for photo in job.photos)
+def summary_json(job: Summary, keep_s: float) -> dict[str, Any]:
+    """keep_s: for how long it is kept once it is over."""
     return {
         "id": job.id,
-        "state": job.state,
+        "state": state_of(job.counts),
         "preset": job.order.preset,
         "preview": job.order.preview,
         "webhook": job.order.webhook,
         "created": _time(job.created),
-        "expires": _time(job.created + keep_s),
-        "counts": {state: counts[state] for state in STATES if counts[state]},
-        "photos": [photo_json(photo, positions) for photo in job.photos],
+        "expires": _time(job.over + keep_s) if job.over is not None else None,
+        "counts": {state: job.counts[state] for state in STATES if job.counts.get(state)},
+        "progress": round(job.progress, 3),
     }
+
+
+def job_json(job: Job, positions: Mapping[str, int], keep_s: float) -> dict[str, Any]:
+    """positions: `Queue.positions`."""
+    photos = [photo_json(photo, positions) for photo in job.photos]
+    return {**summary_json(summary_of(job), keep_s), "photos": photos}
 
 
 def photo_json(photo: Photo, positions: Mapping[str, int]) -> dict[str, Any]:

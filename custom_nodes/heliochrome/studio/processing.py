@@ -6,20 +6,16 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from ..core.errors import BadImage
 from ..core.jobs import Cancel, Progress
 from ..core.notices import Notice
-from ..core.photo import SUFFIXES, describe, read_photo, write_photo
-from ..core.preview import PREVIEW_SUFFIX
+from ..core.photo import describe, read_photo, write_photo
 from .engine import Engine
+from .names import result_name
 from .records import Made, Order, Photo
 from .shelf import AFTER, BEFORE
 from .views import write_view
-
-# Next to its original in a downloads folder, a result must not be taken for it.
-COLOUR_SUFFIX: Final = ".colour"
 
 
 def work_on(
@@ -55,16 +51,6 @@ def work_on(
         notices=(*_told(treated.notices), *_of_file((*read.notes, *losses))),
         parameters=dict(record.parameters),
     )
-
-
-def result_name(name: str, written_as: str, *, preview: bool) -> str:
-    """grandmother.jpg -> grandmother.colour.jpg, with the ending of the format it is written in."""
-    path = Path(name)
-    endings = next((ends for kind, ends in SUFFIXES.items() if kind == written_as), None)
-    if endings is None:
-        raise BadImage(f"{name}: results are written as {', '.join(SUFFIXES)}, not {written_as}.")
-    ending = path.suffix if path.suffix.lower() in endings else endings[0]
-    return f"{path.stem}{PREVIEW_SUFFIX if preview else COLOUR_SUFFIX}{ending}"
 
 
 def _told(notices: Sequence[Notice]) -> list[dict[str, Any]]:

@@ -75,28 +75,35 @@ class Queue:
         self._end(photo, "cancelled", "failure = ?", None, None)
 
     def put_back(self, photo: Photo) -> None:
-        """Nothing was wrong with it: its turn comes again."""
+        """Nothing was wrong with it: its turn comes again, unless its owner has stopped it."""
         self._base.change(
-            "UPDATE photos SET state = 'queued', progress = 0, attempts = attempts - 1 "
-            "WHERE id = ? AND state = 'running'",
+            "UPDATE photos SET attempts = attempts - 1 WHERE id = ? AND state = 'running'", photo.id
+        )
+        self._again(photo)
+
+    def broke_off(self, photo: Photo) -> None:
+        """The work on it ended what did it: its turn comes again, but not time after time."""
+        if photo.attempts < MOST_ATTEMPTS:
+            self._again(photo)
+            return
+        text = (
+            f"The work on this photograph broke off {photo.attempts} times, most likely for "
+            "want of memory. Close other programs, or make the photograph smaller."
+        )
+        self.failed(photo, Failure("crashed", text))
+
+    def begun(self) -> list[Photo]:
+        """At the worker's start: what a killed one had begun."""
+        rows = self._base.all("SELECT * FROM photos WHERE state = 'running'")
+        return [photo_of(row) for row in rows]
+
+    def _again(self, photo: Photo) -> None:
+        self._base.change(
+            "UPDATE photos SET state = 'queued', progress = 0 "
+            "WHERE id = ? AND state = 'running' AND NOT stop",
             photo.id,
         )
-
-    def recover(self) -> None:
-        """At the worker's start: what a killed one had begun waits again, unless it was this
-        photograph that killed it time after time."""
-        for row in self._base.all("SELECT * FROM photos WHERE state = 'running'"):
-            photo = photo_of(row)
-            if photo.attempts < MOST_ATTEMPTS:
-                self._base.change(
-                    "UPDATE photos SET state = 'queued', progress = 0 WHERE id = ?", photo.id
-                )
-                continue
-            text = (
-                f"The work on this photograph broke off {photo.attempts} times, most likely for "
-                "want of memory. Close other programs, or make the photograph smaller."
-            )
-            self.failed(photo, Failure("crashed", text))
+        self.cancelled(photo)  # if it is still running, so stopped
 
     def tell_engine(self, **facts: str) -> None:
         """What the page shows of whatever does the work."""
@@ -119,9 +126,9 @@ class Queue:
         }
         with self._base.at_once():
             row = self._base.one(
-                f"UPDATE photos SET state = ?, {change} WHERE id = ? AND state = 'running' "
-                "RETURNING began",
-                *(state, value, photo.id),
+                f"UPDATE photos SET state = ?, ended = ?, {change} "
+                "WHERE id = ? AND state = 'running' RETURNING began",
+                *(state, self._clock(), value, photo.id),
             )
             if row is None:
                 return

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 State = Literal["uploaded", "queued", "running", "done", "failed", "cancelled"]
 STATES: Final[tuple[State, ...]] = get_args(State)
 # Work is still to come of these.
+_FIRST: Final[tuple[State, ...]] = ("running", "queued", "failed", "cancelled")
 OPEN: Final[frozenset[State]] = frozenset({"queued", "running"})
 
 
@@ -46,7 +47,7 @@ class Photo:
     """One photograph and how far it is.
 
     name: as its owner's file was called. stored: its file's name in its folder. width and height
-    are upright. progress: 0 to 1. Times are seconds since the epoch.
+    are upright. progress: 0 to 1. Times are seconds since the epoch; ended: in whatever way.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Photo:
     progress: float = 0.0
     failure: Failure | None = None
     made: Made | None = None
+    ended: float | None = None
 
 
 @dataclass(frozen=True)
@@ -86,9 +88,19 @@ class Job:
 
     @property
     def state(self) -> State:
-        """The photographs' own, what is still to come first."""
-        states = {photo.state for photo in self.photos}
-        for state in ("running", "queued", "failed", "cancelled"):
-            if state in states:
-                return state
-        return "done"
+        return state_of({photo.state for photo in self.photos})
+
+    @property
+    def over(self) -> float | None:
+        """When its last photograph ended; None while one is still to come."""
+        if self.state in OPEN:
+            return None
+        return max((photo.ended or self.created for photo in self.photos), default=self.created)
+
+
+def state_of(states: Collection[State]) -> State:
+    """Of a job, by those of its photographs: what is still to come first."""
+    for state in _FIRST:
+        if state in states:
+            return state
+    return "done"

@@ -22,10 +22,15 @@ _SHUTDOWN_S: Final = 5.0
 async def serve(settings: StudioSettings, say: Callable[[str], None]) -> None:
     """Serve until SIGINT or SIGTERM. say: gets each line for the operator. Raises BadSetting and
     OutputFailed where it cannot begin."""
-    settings.folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
     with ExitStack() as alone:
         try:
+            settings.folder.mkdir(parents=True, exist_ok=True, mode=OWNER_ONLY)
             alone.enter_context(FileLock(settings.folder / "server.lock", timeout=0))
+        except OSError as error:
+            raise BadSetting(
+                f"{variable('folder')} names {settings.folder}, which cannot be written to: "
+                f"{error.strerror or error}."
+            ) from error
         except Timeout as error:
             raise BadSetting(
                 f"Another studio is at work in {settings.folder}. Let {variable('folder')} name "

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import os
 import re
 import shutil
 import time
@@ -16,24 +18,30 @@ from typing import Final
 from ..core.disk import PART, sync_folder
 from ..core.extent import Extent
 from ..core.photo import SUFFIXES, PhotoFormat, describe, inspect
-from .database import OWNER_ONLY, Database
+from .database import INCOMING, OWNER_ONLY, PHOTOS, Database
+from .names import ending_of, plain_name
 from .outbox import note_event
 from .records import Failure, Made, Photo
 from .refusals import Refusal, not_found
+from .views import first_view
+
+_log = logging.getLogger("heliochrome.studio")
 
 BEFORE: Final = "before.jpg"
 AFTER: Final = "after.jpg"
 EXPIRED: Final = "expired"  # why something was deleted
-_LONGEST_NAME: Final = 200
-_FALLBACK: Final = "photo"
+_ID: Final = re.compile("[0-9a-f]{32}")
+_RECEIVED: Final = re.compile(_ID.pattern + re.escape(PART))
 
 
 @dataclass(frozen=True)
 class Looked:
-    """What a whole photograph's file is. extent: upright."""
+    """What a whole photograph's file is. extent: upright. view: a small picture of it (JPEG), None
+    where none can be made without the worker."""
 
     format: PhotoFormat
     extent: Extent
+    view: bytes | None
 
 
 class Shelf:
@@ -48,8 +56,9 @@ class Shelf:
     ) -> None:
         self._base, self._clock = base, clock
         self._max_pixels, self._max_user_bytes = max_pixels, max_user_bytes
-        self._incoming = base.folder / "incoming"
-        self._photos = base.folder / "photos"
+        self._incoming = base.folder / INCOMING
+        self._photos = base.folder / PHOTOS
+        self._found = base.folder / "found"
         for folder in (self._incoming, self._photos):
             folder.mkdir(exist_ok=True, mode=OWNER_ONLY)
 
@@ -76,9 +85,10 @@ class Shelf:
         return int(row["used"]) if row else 0
 
     def look(self, file: Path) -> Looked:
-        """Decode all of a received file. Raises BadImage. The only part that takes long."""
+        """Decode all of a received file, and make a small picture of it. Raises BadImage. The only
+        part that takes long."""
         extent = inspect(file, max_pixels=self._max_pixels)
-        return Looked(describe(file).format, extent)
+        return Looked(describe(file).format, extent, first_view(file))
 
     def take(
         self, file: Path, looked: Looked, owner: str, name: str, size: int, sha256: str
@@ -94,7 +104,7 @@ class Shelf:
             id=photo_id,
             owner=owner,
             name=plain,
-            stored=f"original{Path(plain).suffix.lower() or SUFFIXES[kind][0]}",
+            stored=f"original{ending_of(plain) or SUFFIXES[kind][0]}",
             bytes=size,
             sha256=sha256,
             format=kind,
@@ -106,6 +116,8 @@ class Shelf:
         folder.mkdir(mode=OWNER_ONLY)
         try:
             file.rename(folder / photo.stored)
+            if looked.view is not None:
+                (folder / BEFORE).write_bytes(looked.view)
             sync_folder(folder)
             sync_folder(self._photos)
             self._base.change(
@@ -128,40 +140,55 @@ class Shelf:
     def folder(self, photo_id: str) -> Path:
         return self._photos / photo_id
 
-    def delete(self, photo: Photo) -> None:
-        """A photograph of no job, with its files."""
-        done = self._base.change("DELETE FROM photos WHERE id = ? AND job IS NULL", photo.id)
-        if not done:
-            raise Refusal("not_ready", "This photograph belongs to a job. Delete the job.")
+    def delete(self, photo: Photo, reason: str | None = None) -> None:
+        """A photograph of no job, with its files. reason: for the record, where nobody asked."""
+        with self._base.at_once():
+            done = self._base.change("DELETE FROM photos WHERE id = ? AND job IS NULL", photo.id)
+            if not done:
+                raise Refusal("not_ready", "This photograph belongs to a job. Delete the job.")
+            if reason:
+                facts = {"kind": "delete", "file": photo.name, "reason": reason}
+                note_event(self._base, photo.owner, facts)
         self.delete_files(photo.id)
 
     def delete_files(self, photo_id: str) -> None:
         shutil.rmtree(self.folder(photo_id), ignore_errors=True)
 
-    def leave_only_original(self, photo: Photo) -> None:
-        """Remove what was made of a photograph before it failed; a full disk then has room again
-        for saying so."""
+    def leave_only_original(self, photo: Photo, *, view: bool = True) -> None:
+        """Remove what was made of a photograph before the work failed or broke off. view: the view
+        of the original stays; without it a full disk has room again for saying that it was full."""
+        kept = {photo.stored, BEFORE} if view else {photo.stored}
         for path in self.folder(photo.id).iterdir():
-            if path.name != photo.stored:
+            if path.name not in kept:
                 path.unlink(missing_ok=True)
 
     def expire(self, before: float) -> int:
-        """Delete photographs of no job that were brought before then. How many they were."""
+        """Delete photographs of no job that were brought before then, and what has been put aside
+        so long ago. How many the first were."""
         rows = self._base.all("SELECT * FROM photos WHERE job IS NULL AND uploaded < ?", before)
         for photo in map(photo_of, rows):
-            self.delete(photo)
-            facts = {"kind": "delete", "file": photo.name, "reason": EXPIRED}
-            note_event(self._base, photo.owner, facts)
+            self.delete(photo, EXPIRED)
+        self._forget_found(before)
         return len(rows)
 
     def sweep(self) -> None:
-        """At the start: what a killed server has left of files that were being received, and of
-        photographs whose row was deleted."""
+        """At the start: remove what a killed server has left of files that were being received,
+        and put aside photographs that the database knows nothing of, as after an older backup of it
+        was restored. They are deleted when they have lain there as long as any other."""
         for path in self._incoming.iterdir():
-            path.unlink(missing_ok=True)
+            if _RECEIVED.fullmatch(path.name):
+                path.unlink(missing_ok=True)
         known = {row["id"] for row in self._base.all("SELECT id FROM photos")}
         for folder in self._photos.iterdir():
-            if folder.name not in known:
+            if folder.name not in known and _ID.fullmatch(folder.name):
+                self._found.mkdir(exist_ok=True, mode=OWNER_ONLY)
+                folder.rename(self._found / folder.name)
+                os.utime(self._found / folder.name)
+                _log.warning("%s is in no list; it was put into %s.", folder.name, self._found)
+
+    def _forget_found(self, before: float) -> None:
+        for folder in self._found.iterdir() if self._found.is_dir() else ():
+            if folder.stat().st_mtime < before:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -183,24 +210,9 @@ def photo_of(row: Row) -> Photo:
         progress=row["progress"],
         failure=Failure(**failure) if failure else None,
         made=Made(**made) if made else None,
+        ended=row["ended"],
     )
 
 
 def as_json(value: Made | Failure) -> str:
     return json.dumps(asdict(value))
-
-
-def plain_name(given: str) -> str:
-    """The file's own name, made harmless for any system and for a ZIP's list."""
-    name = re.split(r"[/\\]", given)[-1]
-    name = "".join(char if char.isprintable() and char not in '<>:"|?*' else "_" for char in name)
-    path = Path(name.strip(" .") or _FALLBACK)
-    stem, ending = path.stem, path.suffix
-    if ending.lower() not in _ENDINGS:
-        stem, ending = path.name, ""
-    return f"{stem[: _LONGEST_NAME - len(ending)].strip(' .') or _FALLBACK}{ending}"
-
-
-_ENDINGS: Final = frozenset(
-    (*(ending for endings in SUFFIXES.values() for ending in endings), ".bmp", ".gif")
-)

@@ -34,8 +34,9 @@ def _end_with_parent() -> None:
 class Supervisor:
     """what: for the log. environ: None for our own. quiet: its stdout goes nowhere; its stderr is
     ours. hopeless: exit codes after which another start would end the same way; `given_up` is then
-    set. The process gets a pipe as stdin, which closes when we are killed; on Linux it then also
-    gets SIGTERM.
+    set. follow: a terminal's Ctrl-C is for us alone, and on Linux the process gets SIGTERM when we
+    are killed; not where other threads of ours may be at work meanwhile. In any case it gets a pipe
+    as stdin, which closes then.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Supervisor:
         environ: Mapping[str, str] | None = None,
         quiet: bool = False,
         hopeless: Collection[int] = (),
+        follow: bool = False,
     ) -> None:
         self._what, self._command, self._environ = what, command, environ
-        self._hopeless = hopeless
+        self._hopeless, self._follow = hopeless, follow
         self.given_up = asyncio.Event()
         self._stdout = asyncio.subprocess.DEVNULL if quiet else None
         self._process: asyncio.subprocess.Process | None = None
@@ -57,10 +59,15 @@ class Supervisor:
     def start(self) -> None:
         self._task = asyncio.create_task(self._keep())
 
-    async def stop(self) -> None:
-        """Ask it to end, with SIGTERM; after a while, end it."""
+    def rest(self) -> None:
+        """Start it no more."""
         if self._task is not None:
             self._task.cancel()
+
+    async def stop(self) -> None:
+        """Ask it to end, with SIGTERM; after a while, end it."""
+        self.rest()
+        if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)
         if self._process is None:
             return
@@ -76,17 +83,26 @@ class Supervisor:
         pause = _FIRST_S
         while True:
             began = time.monotonic()
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=self._stdout,
-                env=self._environ,
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
-            )
-            code = await self._process.wait()
-            if code in self._hopeless:
-                self.given_up.set()
-                return
+            try:
+                code = await self._run()
+            except OSError as error:
+                _log.error("%s cannot be started: %s.", self._what, error)
+            else:
+                if code in self._hopeless:
+                    self.given_up.set()
+                    return
+                _log.warning("%s ended (%d); it is started again.", self._what, code)
             pause = _FIRST_S if time.monotonic() - began > _WELL_S else min(2 * pause, _LONGEST_S)
-            _log.warning("%s ended (%d); it is started again in %g s.", self._what, code, pause)
             await asyncio.sleep(pause)
+
+    async def _run(self) -> int:
+        """Its exit code."""
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=self._stdout,
+            env=self._environ,
+            start_new_session=self._follow,
+            preexec_fn=_end_with_parent if self._follow and _LIBC is not None else None,
+        )
+        return await self._process.wait()

@@ -6,12 +6,13 @@ import asyncio
 import json
 import logging
 import time
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Final
 
 import aiohttp
 
-from ..core.errors import OutputFailed
+from ..core.errors import HeliochromeError
 from .jobs import Jobs
 from .outbox import Outbox
 from .presentation import job_json
@@ -23,31 +24,58 @@ _log = logging.getLogger("heliochrome.studio")
 
 _EVERY_S: Final = 1.0
 _EXPIRE_S: Final = 60.0
+_GRACE_S: Final = 86_400.0
+_JUMP_S: Final = 3600.0
 JOB_OVER: Final = "job.over"
+
+
+class Expiry:
+    """What is so old that it is deleted. Not soon after a start, and not when the clock has just
+    jumped: a machine that was off, or has forgotten the date, takes nothing at once."""
+
+    def __init__(
+        self,
+        keep_s: float,
+        clock: Callable[[], float] = time.time,
+        uptime: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._keep_s, self._clock, self._uptime = keep_s, clock, uptime
+        self._grace_s = min(_GRACE_S, keep_s / 7)
+        self._offset = clock() - uptime()
+        self._from = uptime() + self._grace_s
+
+    def before(self) -> float | None:
+        """What was over before then has expired; None while nothing is to be deleted."""
+        offset = self._clock() - self._uptime()
+        if abs(offset - self._offset) > _JUMP_S:
+            self._from = self._uptime() + self._grace_s
+        self._offset = offset
+        return self._clock() - self._keep_s if self._uptime() >= self._from else None
 
 
 async def look_after(
     settings: StudioSettings, jobs: Jobs, shelf: Shelf, outbox: Outbox, webhooks: Webhooks
 ) -> None:
     """Until cancelled."""
-    expired = 0.0
+    expiry, looked = Expiry(settings.keep_s), 0.0
     async with aiohttp.ClientSession() as session:
         while True:
             try:
-                if time.monotonic() - expired > _EXPIRE_S:
-                    expired = time.monotonic()
-                    _expire(settings.keep_s, jobs, shelf)
+                if time.monotonic() - looked > _EXPIRE_S:
+                    looked = time.monotonic()
+                    _expire(expiry.before(), jobs, shelf)
                 for over in outbox.over():
                     job = jobs.find(over.owner, over.job)
                     outbox.post(over, _report(job_json(job, {}, settings.keep_s)))
                 await webhooks.deliver_due(session)
-            except OutputFailed as error:
+            except (HeliochromeError, OSError) as error:
                 _log.error("%s", error)
             await asyncio.sleep(_EVERY_S)
 
 
-def _expire(keep_s: float, jobs: Jobs, shelf: Shelf) -> None:
-    before = time.time() - keep_s
+def _expire(before: float | None, jobs: Jobs, shelf: Shelf) -> None:
+    if before is None:
+        return
     deleted = jobs.expire(before), shelf.expire(before)
     if any(deleted):
         _log.info("Expired: %d jobs, %d photographs without a job.", *deleted)

@@ -18,6 +18,22 @@ _LONGEST: Final = 1600
 _QUALITY: Final = 88
 
 
+def first_view(photo: Path) -> bytes | None:
+    """A JPEG of the same kind, upright, of a photograph's file, in little memory; None for what
+    libvips does not show so. The worker's own replaces it, which fits its result to the pixel."""
+    import pyvips
+
+    try:
+        small = pyvips.Image.thumbnail(
+            str(photo), _LONGEST, height=_LONGEST, size="down", export_profile="srgb"
+        )
+        flat = small.flatten(background=255) if small.hasalpha() else small
+        picture: bytes = flat.jpegsave_buffer(Q=_QUALITY, strip=True)
+    except pyvips.Error:
+        return None
+    return picture
+
+
 def write_view(path: Path, pixels: Pixels) -> None:
     """(H, W, 3) sRGB uint8 | uint16 -> a JPEG of at most _LONGEST pixels a side. Raises OSError."""
     full = Extent.of(pixels.shape)

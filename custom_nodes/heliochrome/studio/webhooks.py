@@ -5,6 +5,7 @@ github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import hashlib
@@ -88,7 +89,7 @@ class Webhooks:
                 timeout=_TIMEOUT,
             ) as answer:
                 return None if 200 <= answer.status < 300 else f"status {answer.status}"
-        except (aiohttp.ClientError, TimeoutError) as error:
+        except (aiohttp.ClientError, asyncio.TimeoutError) as error:
             return str(error) or type(error).__name__
 
     def signature(self, message_id: str, stamp: int, body: str) -> str:

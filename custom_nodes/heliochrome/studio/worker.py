@@ -13,12 +13,13 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final, TypeVar
 
 from filelock import FileLock, Timeout
 
+from ..core.disk import FULL
 from ..core.errors import BadSetting, Cancelled, HeliochromeError, OutOfMemory, OutputFailed
 from ..core.jobs import Cancel, Progress
 from .database import Database
@@ -49,10 +50,11 @@ class Worker:
         self._queue = Queue(base)
         self._shelf = Shelf(base, settings.max_photo_pixels, settings.max_user_bytes)
         self._engine, self._stop = engine, stop
+        self._said: str | None = None  # what the page shows, once we have said something
 
     def run(self) -> None:
         """Until `stop` is set."""
-        self._noted(self._queue.recover)
+        self._noted(self._recover)
         while not self._stop.is_set():
             if self._is_ready() and (found := self._noted(self._queue.next)) is not None:
                 self._one(*found)
@@ -60,9 +62,15 @@ class Worker:
                 self._stop.wait(_IDLE_S)
         self._engine.close()
 
+    def _recover(self) -> None:
+        for photo in self._queue.begun():
+            self._shelf.leave_only_original(photo)
+            self._queue.broke_off(photo)
+
     def _is_ready(self) -> bool:
         """Whether there is something to do and something to do it."""
-        if not self._queue.positions():
+        if not self._noted(self._queue.positions):
+            self._say("")
             return False
         try:
             self._engine.ready()
@@ -84,7 +92,8 @@ class Worker:
         except Cancelled:
             self._noted(partial(self._queue.cancelled, photo))
         except EngineAway as error:
-            self._noted(partial(self._queue.put_back, photo))
+            leave = self._queue.broke_off if error.begun else self._queue.put_back
+            self._noted(partial(leave, photo))
             self._say(str(error))
             self._stop.wait(_AWAY_S)
         except HeliochromeError as error:
@@ -92,15 +101,17 @@ class Worker:
         except MemoryError:
             self._failed(photo, OutOfMemory.code, "Not enough memory. Close other programs.")
         except OSError as error:
-            text = f"{error.strerror or error}. Free some room on the disk, then try again."
-            self._failed(photo, "output_failed", text)
+            full = error.errno in FULL
+            code = OutputFailed.code if full else HeliochromeError.code
+            advice = "Free some room on the disk, then try again." if full else "Try again."
+            self._failed(photo, code, f"{error.strerror or error}. {advice}")
         else:
             self._noted(partial(self._queue.done, photo, made))
 
     def _failed(self, photo: Photo, code: str, text: str) -> None:
         """Paths are nobody's business but the operator's."""
         _log.warning("Photograph %s: %s", photo.id, text)
-        self._shelf.leave_only_original(photo)
+        self._shelf.leave_only_original(photo, view=code != OutputFailed.code)
         folder = f"{self._shelf.folder(photo.id)}{os.sep}"
         shown = text.replace(f"{folder}{photo.stored}", photo.name).replace(folder, "")
         self._noted(partial(self._queue.failed, photo, Failure(code, shown)))
@@ -126,7 +137,11 @@ class Worker:
             if time.monotonic() - state["at"] < _MOVE_S:
                 return
             state["at"] = time.monotonic()
-            if self._queue.move(photo, state["progress"]):
+            try:
+                stopped = self._queue.move(photo, state["progress"])
+            except OutputFailed:
+                return  # it is in the log; the work goes on, and is asked again
+            if stopped:
                 raise Cancelled("Its owner stopped it.")
 
         def progress(done: int, total: int) -> None:
@@ -135,8 +150,11 @@ class Worker:
         return progress, cancel
 
     def _say(self, waiting: str) -> None:
-        if self._queue.engine().get("waiting", "") != waiting:
+        if waiting == self._said:
+            return
+        with suppress(OutputFailed):  # it is in the log
             self._queue.tell_engine(waiting=waiting)
+            self._said = waiting
             if waiting:
                 _log.warning("%s", waiting)
 
@@ -152,10 +170,19 @@ def open_engine(settings: StudioSettings) -> Engine:
 
 
 def main() -> int:
-    """Work until the server's end of stdin closes, or SIGTERM. Alone with its folder."""
+    """Work until the server's end of stdin closes, or SIGTERM. 2 where it cannot begin."""
     logging.basicConfig(format="heliochrome studio worker: %(message)s")
     logging.getLogger("heliochrome").setLevel(logging.INFO)
-    settings = StudioSettings.from_environ()
+    try:
+        _work(StudioSettings.from_environ())
+    except BadSetting as error:
+        _log.error("%s", error)
+        return 2
+    return 0
+
+
+def _work(settings: StudioSettings) -> None:
+    """Alone with its folder. Raises BadSetting."""
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C goes to all; the server asks
@@ -169,7 +196,6 @@ def main() -> int:
                 "another folder, or end that one."
             ) from error
         Worker(settings, open_engine(settings), stop).run()
-    return 0
 
 
 def _until_closed(stop: threading.Event) -> None:

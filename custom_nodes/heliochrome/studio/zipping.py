@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ _PIECE: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Entry:
-    """name: in the ZIP. content: a file, or bytes."""
+    """name: in the ZIP, each only once. content: a file, or bytes."""
 
     name: str
     content: Path | bytes
@@ -40,13 +41,14 @@ class _Outgoing(io.RawIOBase):
 
 
 def zipped(entries: Sequence[Entry]) -> Iterator[bytes]:
-    """The ZIP's bytes, stored and not packed: photographs do not get smaller. Two entries of one
-    name are numbered. Raises OSError where a file is gone."""
-    out = _Outgoing()
+    """The ZIP's bytes, stored and not packed: photographs do not get smaller. Raises OSError where
+    a file is gone."""
+    out, now = _Outgoing(), time.localtime()[:6]
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
-        for entry, name in zip(entries, _once([entry.name for entry in entries]), strict=True):
+        for entry in entries:
+            info = zipfile.ZipInfo(entry.name, now)
             # The size of what follows is told after it, so there must be room for a large one.
-            with archive.open(name, "w", force_zip64=True) as target:
+            with archive.open(info, "w", force_zip64=True) as target:
                 for piece in _pieces(entry.content):
                     target.write(piece)
                     yield out.drain()
@@ -60,17 +62,3 @@ def _pieces(content: Path | bytes) -> Iterator[bytes]:
     with content.open("rb") as file:
         while piece := file.read(_PIECE):
             yield piece
-
-
-def _once(names: Sequence[str]) -> list[str]:
-    """Also for systems that hold A.jpg and a.jpg to be one file."""
-    taken: set[str] = set()
-    found = []
-    for name in names:
-        path, number, unique = Path(name), 1, name
-        while unique.casefold() in taken:
-            number += 1
-            unique = f"{path.stem} ({number}){path.suffix}"
-        taken.add(unique.casefold())
-        found.append(unique)
-    return found
