@@ -6,10 +6,13 @@ import axe from "axe-core";
 import { launch } from "./launch.mjs";
 
 const LIMIT_MS = 90_000;
+const SOON_MS = 20_000;
+const A_LOOK_MS = 1000; // the page's own pause between two looks at its jobs
+const SMALLEST_PX = 16;
 const SIZES = { desktop: { width: 1280, height: 900 }, phone: { width: 320, height: 640 } };
 
 const order = JSON.parse(process.argv[2]);
-const found = { violations: [], errors: [], hosts: [], axe: [], wide: [], bytes: 0 };
+const found = { violations: [], errors: [], hosts: [], axe: [], wide: [], small: [], bytes: 0 };
 let shots = 0;
 
 const texts = async (page, selector) =>
@@ -25,6 +28,17 @@ async function look(page, name) {
   if (await page.evaluate(() => document.documentElement.scrollWidth > innerWidth)) {
     found.wide.push(name);
   }
+  const small = await page.evaluate((least) => {
+    const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+    const found = new Set();
+    while (walker.nextNode()) {
+      const { data, parentElement } = walker.currentNode;
+      const size = parseFloat(getComputedStyle(parentElement).fontSize);
+      if (data.trim() && size < least) found.add(`${size} px: ${data.trim()}`);
+    }
+    return [...found];
+  }, SMALLEST_PX);
+  for (const text of small) found.small.push(`${name}: ${text}`);
   shots += 1;
   const file = `${order.visit}-${order.language}-${shots}-${name}.png`;
   await page.screenshot({ path: path.join(order.shots, file), fullPage: name !== "compare" });
@@ -52,13 +66,53 @@ async function open(page) {
   await page.waitForLoadState("networkidle");
 }
 
-const ended = (page, count) =>
+const ended = (page, count, timeout = LIMIT_MS) =>
   page.waitForFunction(
     (all) =>
       document.querySelectorAll("[data-state=done], [data-state=failed]").length === all &&
       ![...document.querySelectorAll(".job > progress")].some((bar) => !bar.hidden),
     count,
+    { timeout },
   );
+
+const focused = (page) => page.evaluate(() => document.activeElement.closest("[data-job]")?.dataset.job);
+/** As when a person comes back to the window. */
+const comeBack = (page) => page.evaluate(() => dispatchEvent(new Event("focus")));
+
+/** Requests that are held until `release` is called. */
+async function hold(page, address, { first = false } = {}) {
+  let release;
+  let arrived;
+  const released = new Promise((resolve) => (release = resolve));
+  const reached = new Promise((resolve) => (arrived = resolve));
+  await page.route(
+    address,
+    async (route) => {
+      const response = await route.fetch();
+      arrived();
+      await released;
+      await route.fulfill({ response });
+    },
+    first ? { times: 1 } : {},
+  );
+  return { reached, release };
+}
+
+/** Which pictures of the cards are there. */
+async function pictures(page) {
+  const found = [];
+  for (const thumb of await page.locator(".card .thumb").all()) {
+    await thumb.scrollIntoViewIfNeeded();
+    found.push(
+      await thumb.evaluate(async (element) => {
+        await new Promise((resolve) => setTimeout(resolve, 300));
+        const picture = element.querySelector("img");
+        return Boolean(picture && (await picture.decode().then(() => true, () => false)));
+      }),
+    );
+  }
+  return found;
+}
 
 async function chooseAndGo(page) {
   await page.setInputFiles("#files", order.files);
@@ -70,6 +124,11 @@ const visits = {
   async whole(page) {
     await open(page);
     found.firstBytes = found.bytes;
+    found.names = [];
+    page.on("request", (request) => {
+      const name = new URL(request.url()).searchParams.get("name");
+      if (name) found.names.push(name);
+    });
     found.first = {
       language: await page.evaluate(() => document.documentElement.lang),
       disabled: await page.locator("#go").isDisabled(),
@@ -109,6 +168,8 @@ const visits = {
     found.said = await page.evaluate(() => window.said);
     found.refused = await texts(page, "#tray li .told");
     found.sum = await texts(page, ".job .sum");
+    found.until = await texts(page, ".job .actions .until");
+    found.promise = await page.locator("#promise").innerText();
     found.cards = await texts(page, ".card");
     found.help = await page.locator(".notices a").first().getAttribute("href");
     await look(page, "done");
@@ -146,7 +207,12 @@ const visits = {
     await look(page, "sure");
     await page.keyboard.press("Enter"); // "keep it" has the focus
     found.keptJobs = await page.locator(".job").count();
-    await remove.press("Enter");
+    await remove.evaluate((button) => {
+      // Asked, kept and asked again before the browser tells that it has closed.
+      button.click();
+      document.getElementById("sure").close("no");
+      button.click();
+    });
     await page.locator("#sure button[value=yes]").press("Enter");
     await page.locator(".job").waitFor({ state: "detached" });
     found.focusAfter = await page.evaluate(() => document.activeElement.id);
@@ -167,6 +233,8 @@ const visits = {
     await chooseAndGo(page);
     await page.locator(".job").waitFor();
     found.positions = await texts(page, ".card .state");
+    found.sumQueued = await page.locator(".sum").innerText();
+    found.pictures = await pictures(page);
     found.title = await page.title();
     await look(page, "queued");
     const button = (nth) => page.locator(".job .actions button:visible").nth(nth);
@@ -175,6 +243,9 @@ const visits = {
     found.cancelled = await texts(page, ".card .state");
     found.focused = await page.evaluate(() => document.activeElement.tagName);
     await look(page, "cancelled");
+    await open(page);
+    await page.locator(".card").first().waitFor();
+    found.picturesAgain = await pictures(page);
     await button(0).press("Enter");
     await page.locator("[data-state=queued]").last().waitFor();
     found.again = await texts(page, ".card .state");
@@ -222,6 +293,162 @@ const visits = {
     await look(page, "preview");
   },
 
+  /** One photograph after another in the big picture, on a slow line and on a broken one. */
+  async compare(page) {
+    await open(page);
+    await chooseAndGo(page);
+    await ended(page, order.files.length);
+    const views = ["#view-before", "#view-after"];
+    const seen = () => Promise.all(views.map((view) => page.locator(view).isVisible()));
+    const there = () =>
+      page.waitForFunction((all) => all.every((view) => document.querySelector(view).naturalWidth), views);
+    const picture = (name) =>
+      page.locator("#views").screenshot({ path: path.join(order.downloads, `${name}.png`) });
+    await page.locator(".thumb").first().press("Enter");
+    await there();
+    await picture("first");
+    found.first = await seen();
+    await page.keyboard.press("Escape");
+    const gone = (all) => all.every((view) => !document.querySelector(view).hasAttribute("src"));
+    await page.waitForFunction(gone, views, { timeout: SOON_MS });
+
+    const one = await hold(page, "**/after", { first: true });
+    await page.locator(".thumb").nth(1).press("Enter");
+    await one.reached;
+    await page.waitForTimeout(300);
+    found.loading = { seen: await seen(), name: await page.locator("#compare-name").innerText() };
+    await picture("loading");
+    found.loading.text = await page.locator("#compare").innerText();
+    await look(page, "compare");
+    one.release();
+    await page.locator(views[1]).waitFor();
+    found.loaded = await seen();
+    found.told = await page.locator("#compare-told").textContent();
+    await picture("second");
+    await page.keyboard.press("Escape");
+
+    await page.route("**/before", (route) => route.fulfill({ status: 500 }));
+    await page.locator(".thumb").first().press("Enter");
+    await page.locator("#compare-told").filter({ hasText: order.failed }).waitFor({ timeout: SOON_MS });
+    found.failed = await seen();
+  },
+
+  /** Some requests fail, one is slow: the list still ends as the studio's own. */
+  async polling(page) {
+    await open(page);
+    let failures = 2;
+    await page.route("**/api/v1/jobs**", async (route) => {
+      if (route.request().method() !== "GET" || failures === 0) return route.continue();
+      failures -= 1;
+      return route.fulfill({ status: 500, json: { error: { code: "internal_error", message: "It failed." } } });
+    });
+    await chooseAndGo(page);
+    await page.locator("#banners .banner").waitFor();
+    found.banner = await page.locator("#banners").innerText();
+    await ended(page, 1, SOON_MS);
+    await page.waitForFunction(() => !document.getElementById("banners").textContent);
+    await page.unroute("**/api/v1/jobs**");
+
+    const slow = await hold(page, "**/api/v1/jobs", { first: true });
+    await comeBack(page);
+    await slow.reached;
+    // Meanwhile in another tab.
+    const data = await readFile(order.files[0]);
+    const headers = { "Content-Type": "application/octet-stream" };
+    const brought = await page.request.post(`${order.url}/api/v1/photos?name=other.jpg`, { data, headers });
+    const photos = [(await brought.json()).id];
+    await page.request.post(`${order.url}/api/v1/jobs`, { data: { photos, preset: "auto" } });
+    await comeBack(page);
+    slow.release();
+    await page.locator(".job").nth(1).waitFor({ timeout: SOON_MS });
+    await ended(page, 2);
+
+    // A list that is older than what was done here changes nothing.
+    const late = await hold(page, "**/api/v1/jobs", { first: true });
+    await comeBack(page);
+    await late.reached;
+    await page.locator(".job .actions button:visible").first().press("Enter");
+    await page.locator("#sure button[value=yes]").press("Enter");
+    await page.locator(".job").nth(1).waitFor({ state: "detached" });
+    late.release();
+    await page.waitForTimeout(2 * A_LOOK_MS);
+    found.left = await page.locator(".job").count();
+  },
+
+  /** What a card says of a photograph that is being worked on. */
+  async words(page) {
+    await open(page);
+    let progress = 0;
+    await page.route("**/api/v1/jobs/*", async (route) => {
+      const response = await route.fetch();
+      const job = await response.json();
+      Object.assign(job.photos[0], { state: "running", progress });
+      await route.fulfill({ response, json: job });
+    });
+    await chooseAndGo(page);
+    const state = page.locator("[data-state=running] .state");
+    await state.waitFor();
+    found.prepared = await state.innerText();
+    await look(page, "prepared");
+    progress = 0.42;
+    await state.filter({ hasText: "42" }).waitFor();
+    found.running = await state.innerText();
+  },
+
+  /** More jobs than one answer has. */
+  async older(page) {
+    await open(page);
+    await page.locator(".card").first().waitFor();
+    const jobs = page.locator(".job");
+    found.firstJobs = await jobs.count();
+    await page.locator("#older").press("Enter");
+    await jobs.nth(order.jobs - 1).waitFor();
+    found.focusedJob = await focused(page);
+    found.order = await jobs.evaluateAll((all) => all.map(({ dataset }) => dataset.job));
+    found.olderHidden = await page.locator("#older").isHidden();
+    await jobs.last().scrollIntoViewIfNeeded();
+    await jobs.last().locator(".card").waitFor();
+    await look(page, "older");
+    await jobs.last().locator(".actions button:visible").last().press("Enter");
+    await page.locator("#sure button[value=yes]").press("Enter");
+    await jobs.nth(order.jobs - 1).waitFor({ state: "detached" });
+    await comeBack(page);
+    await page.waitForTimeout(A_LOOK_MS);
+    found.leftJobs = await jobs.count();
+    await page.locator("#language").press("Enter");
+    await page.waitForFunction(() => document.documentElement.lang === "zh-Hans");
+    found.orderAgain = await jobs.evaluateAll((all) => all.map(({ dataset }) => dataset.job));
+  },
+
+  /** A job of very many photographs, and another that is still open. */
+  async many(page) {
+    await open(page);
+    const job = page.locator(`[data-job="${order.job}"]`);
+    await job.locator(".card").first().waitFor();
+    await page.waitForTimeout(A_LOOK_MS);
+    found.cards = await job.locator(".card").count();
+    const asked = [];
+    page.on("request", (request) => asked.push(new URL(request.url()).pathname));
+    await page.waitForTimeout(3 * A_LOOK_MS);
+    found.asked = [...new Set(asked)].filter((each) => each.includes("/jobs")).sort();
+    const button = job.getByRole("button", { name: order.all });
+    await button.press("Enter");
+    await job.locator(".card").nth(order.photos - 1).waitFor({ state: "attached" });
+    found.allCards = await job.locator(".card").count();
+    found.focusedCard = await page.evaluate(() =>
+      [...document.activeElement.parentElement.children].indexOf(document.activeElement),
+    );
+    found.buttonHidden = await button.isHidden();
+    await look(page, "many");
+    await page.waitForTimeout(2 * A_LOOK_MS);
+    found.stillAll = await job.locator(".card").count();
+  },
+
+  async promise(page) {
+    await open(page);
+    found.promise = await page.locator("#promise").innerText();
+  },
+
   /** The network comes and goes, the session ends; what was chosen stays. */
   async trouble(page) {
     await open(page);
@@ -238,7 +465,8 @@ const visits = {
     found.sent = await page.locator(".card").count();
 
     await page.setInputFiles("#files", order.files);
-    await page.route("**/api/v1/photos?*", () => {}); // never answered
+    const held = [];
+    await page.route("**/api/v1/photos?*", (route) => void held.push(route)); // never answered
     await page.locator("#go").press("Enter");
     await page.locator("#tray progress:visible").first().waitFor();
     found.asksBeforeLeaving = await page.evaluate(() => {
@@ -249,6 +477,7 @@ const visits = {
     await page.locator("#stop").press("Enter");
     await page.locator("#go:visible").waitFor();
     found.stopped = await page.locator("#chosen-title").innerText();
+    await Promise.all(held.map((route) => route.abort().catch(() => {}))); // else they go on now
     await page.unroute("**/api/v1/photos?*");
 
     await page.route("**/api/v1/**", (route) => route.fulfill({ status: 401, body: "Sign in" }));
@@ -315,6 +544,23 @@ const visits = {
     }
     await page.locator("#tray li").waitFor();
     found.leftOut = await page.locator("#left-out").innerText();
+    await page.locator("#clear").press("Enter");
+
+    // A folder, as the system's own file manager drops it.
+    const network = await page.context().newCDPSession(page);
+    const { x, y } = await page.locator("#drop").boundingBox();
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      const data = { items: [], files: [order.folder], dragOperationsMask: 1 };
+      await network.send("Input.dispatchDragEvent", { type, x: x + 9, y: y + 9, data });
+    }
+    await page.locator("#tray li").waitFor();
+    found.folder = await texts(page, "#tray li .told p:first-child");
+    await page.locator("#clear").press("Enter");
+
+    for (const kind of ["dragenter", "dragover", "drop"]) {
+      await page.dispatchEvent("body", kind, { dataTransfer: transfer });
+    }
+    await page.locator("#tray li").waitFor();
     await page.locator("#go").press("Enter");
     await ended(page, 1);
     found.name = await page.locator(".card h4").innerText();
@@ -343,6 +589,8 @@ try {
     if (/Content.Security.Policy/i.test(text)) found.violations.push(text);
     else if (["error", "warning"].includes(message.type())) found.errors.push(text);
   });
+  page.on("requestfailed", (r) => process.stderr.write(`FAILED ${r.url()} ${r.failure()?.errorText}\n`));
+  page.on("requestfinished", (r) => process.stderr.write(`ok ${r.url()}\n`));
   page.on("pageerror", (error) => found.errors.push(error.stack));
   const hosts = new Set();
   page.on("request", (request) => {

@@ -30,6 +30,7 @@ _ORDER: Final = (
     "command-line",
     "studio",
     "gateway",
+    "appliance",
     "api",
     "stable-diffusion",
     "serverless",

@@ -1,6 +1,7 @@
 // The studio's API; every failure is an ApiError with a code that the texts know.
 
 const ROOT = "/api/v1";
+const LONGEST_NAME = 1000;
 // The gateway's own, while the studio behind it starts or is busy.
 const PASSING = new Set([429, 502, 503, 504]);
 
@@ -51,8 +52,12 @@ export async function ask(method, path, body) {
   }
 }
 
-/** Send one file; told(0 to 1) as it goes. fetch cannot say how far it is. */
-export function upload(file, signal, told) {
+/**
+ * Send one file as `path`, which has the folders that it was found in; told(0 to 1) as it goes.
+ * fetch cannot say how far it is.
+ */
+export function upload(file, path, signal, told) {
+  const name = path.length > LONGEST_NAME ? file.name : path;
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     const stop = () => request.abort();
@@ -70,7 +75,7 @@ export function upload(file, signal, told) {
         reject(lost());
       }
     });
-    request.open("POST", `${ROOT}/photos?name=${encodeURIComponent(file.name)}`);
+    request.open("POST", `${ROOT}/photos?name=${encodeURIComponent(name)}`);
     request.send(file);
   });
 }

@@ -19,12 +19,12 @@ let me = null;
 let sending = null; // an AbortController meanwhile
 let leftOut = null;
 const tray = new Tray(showButton);
-const jobs = new Jobs(helpless);
+const jobs = new Jobs((error) => helpless(error, "jobs"));
 
-function helpless(error) {
+function helpless(error, name = "trouble") {
   if (!(error instanceof ApiError)) throw error;
   if (error.code === "session_over") return sessionOver(tray.items.length > 0);
-  banner("trouble", [reason(error.code), el("span", { class: "quiet", lang: "en", text: error.message })]);
+  banner(name, [reason(error.code), el("span", { class: "quiet", lang: "en", text: error.message })]);
 }
 
 async function refreshMe() {
@@ -36,13 +36,24 @@ async function refreshMe() {
   sessionBack();
   banner("trouble", null);
   showMe();
+  if (jobs.stopped) jobs.refresh();
+}
+
+/** Never longer than it is. */
+function kept(days) {
+  const hours = Math.floor(24 * days);
+  if (days >= 1) return t("promise.kept", { n: Math.floor(days) });
+  return hours ? t("promise.hours", { n: hours }) : t("promise.minutes", { n: Math.floor(1440 * days) });
 }
 
 const onlyPreview = () => me.model.available === false;
 
 function showMe() {
   const viewer = me.role === "viewer";
-  jobs.canAct = !viewer;
+  if (jobs.canAct === viewer) {
+    jobs.canAct = !viewer;
+    jobs.redraw();
+  }
   setText($("user"), me.user);
   $("new").hidden = viewer;
   $("viewer").hidden = !viewer;
@@ -52,9 +63,8 @@ function showMe() {
   banner("model", onlyPreview() && !viewer ? [t("model.missing"), advice] : null);
   const detail = el("span", { class: "quiet", lang: "en", text: me.waiting });
   banner("waiting", me.waiting ? [t("engine.waiting"), detail] : null);
-  const days = Math.max(1, Math.floor(me.keep_days));
-  const kept = { n: days, used: size(me.used_bytes), most: size(me.max_user_bytes) };
-  setText($("promise"), joined([t("promise.kept", kept), t("promise.room", kept)]));
+  const room = { used: size(me.used_bytes), most: size(me.max_user_bytes) };
+  setText($("promise"), joined([kept(me.keep_days), t("promise.room", room)]));
   showButton();
 }
 
@@ -68,8 +78,12 @@ function showButton() {
   $("files").disabled = $("folder").disabled = Boolean(sending);
   if (!sending) return;
   const all = sending.items;
-  const sent = all.filter(({ state }) => state !== "waiting" && state !== "sending").length;
-  setText($("sending-text"), t("send.so_far", { n: all.length, sent }));
+  const count = (wanted) => all.filter(({ state }) => state === wanted).length;
+  const told = [
+    t("send.so_far", { n: all.length, sent: count("sent") }),
+    count("refused") ? t("send.not_taken", { n: count("refused") }) : "",
+  ];
+  setText($("sending-text"), joined(told));
   const done = ({ state, progress }) => (state === "sending" ? progress : state === "waiting" ? 0 : 1);
   $("sending-bar").value = all.reduce((sum, item) => sum + done(item), 0) / all.length;
 }
@@ -105,10 +119,10 @@ async function go(event) {
     showButton();
   };
   const begun = (job, items) => {
-    const heading = job ? jobs.add(job, items) : $("jobs-title");
+    const heading = job ? jobs.add(job) : $("jobs-title");
     if (!job) jobs.refresh();
     if ([$("stop"), document.body].includes(document.activeElement)) heading.focus();
-    tray.remove(items, true);
+    tray.remove(items);
   };
   try {
     await send(sending.items, order, me.max_job_photos, sending.signal, { changed, begun });
@@ -166,7 +180,7 @@ async function start() {
   $("stop").addEventListener("click", () => sending?.abort());
   addEventListener("beforeunload", (event) => sending && event.preventDefault());
   await refreshMe();
-  await jobs.refresh();
+  jobs.refresh();
   const again = () => document.hidden || sending || refreshMe();
   document.addEventListener("visibilitychange", again);
   addEventListener("focus", again);

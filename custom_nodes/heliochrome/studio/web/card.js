@@ -14,10 +14,8 @@ export function provenance({ result }) {
 }
 
 export class Card {
-  /** url: of the file itself, where this tab has sent it. */
-  constructor(photo, order, url) {
+  constructor(photo, order) {
     this._order = order;
-    this._url = url;
     this._state = el("p", { class: "state" });
     this._bar = el("progress", { max: 1, "aria-label": t("card.bar", { name: photo.name }) });
     this.element = el("li", { class: "card" });
@@ -39,7 +37,11 @@ export class Card {
 
   _words(state, progress, position) {
     if (state === "queued") return position ? place(position) : t("state.queued");
-    if (state === "running") return t("state.running", { percent: Math.floor(100 * progress) });
+    if (state === "running") {
+      const percent = Math.floor(100 * progress);
+      if (!percent) return t("state.prepared");
+      return t(this._order.preview ? "state.running.preview" : "state.running", { percent });
+    }
     if (state === "done" && this._order.preview) return t("state.previewed");
     return t(`state.${state}`);
   }
@@ -55,7 +57,8 @@ export class Card {
         el("span", { class: "over-thumb" }, t("card.compare"), unseen(photo.name)),
       );
     }
-    return el("div", { class: "thumb" }, thumbnail(this._url, photo.name));
+    this._before ??= el("div", { class: "thumb" }, thumbnail(pictureOf(photo, "before"), photo.name));
+    return this._before;
   }
 }
 

@@ -82,5 +82,9 @@ export function size(bytes) {
 // Dates as the reader's own country writes them, where its language is the page's.
 const locale = () => navigator.languages.find((each) => each.startsWith(language)) ?? language;
 const format = (options) => (iso) => new Intl.DateTimeFormat(locale(), options).format(new Date(iso));
-export const day = format({ dateStyle: "medium" });
 export const moment = format({ dateStyle: "medium", timeStyle: "short" });
+const near = format({ month: "short", day: "numeric", hour: "2-digit", minute: "2-digit" });
+/** Without the year where it is this one. */
+export function hour(iso) {
+  return new Date(iso).getFullYear() === new Date().getFullYear() ? near(iso) : moment(iso);
+}

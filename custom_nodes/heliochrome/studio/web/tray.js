@@ -32,11 +32,10 @@ export class Tray {
     return this.items.filter(({ state }) => state === "waiting" || state === "sent");
   }
 
-  /** kept: their pictures are shown elsewhere now. */
-  remove(items, kept = false) {
+  remove(items) {
     this.items = this.items.filter((each) => !items.includes(each));
     for (const item of items) {
-      if (!kept) URL.revokeObjectURL(item.url);
+      URL.revokeObjectURL(item.url);
       this._rows.get(item)?.element.remove();
       this._rows.delete(item);
     }

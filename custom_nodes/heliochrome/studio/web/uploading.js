@@ -42,7 +42,7 @@ async function sendOne(item, signal, changed) {
   set("sending");
   for (let again = false; ; again = true) {
     try {
-      const photo = await upload(item.file, signal, (progress) => {
+      const photo = await upload(item.file, item.path, signal, (progress) => {
         item.progress = progress;
         changed(item);
       });
