@@ -80,4 +80,4 @@ bench: $(BIN)/.test
 	$(BIN)/python benchmarks/gateway.py
 
 clean:
-	rm -rf $(VENV)
+	rm -rf $(VENV) .cache/containers

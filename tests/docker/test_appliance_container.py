@@ -1,0 +1,392 @@
+"""The appliance, built and run: what is in it, what it may do, and that it colours photographs.
+
+In the order of the file: the last tests stop and restore what the first ones use.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import stat
+import subprocess
+import tarfile
+import time
+from pathlib import Path
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from PIL import Image
+
+from conftest import SERVICES, Appliance, Engine
+
+pytestmark = pytest.mark.container
+
+every_service = pytest.mark.parametrize("service", SERVICES)
+SITE = "opt/heliochrome/lib/python3.11/site-packages"
+
+
+# --- The image -----------------------------------------------------------------------------------
+
+
+def entries(root: Path) -> list[tuple[Path, os.stat_result]]:
+    found = []
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = Path(folder, name)
+            found.append((path.relative_to(root), path.lstat()))
+    return found
+
+
+def test_no_program_makes_its_caller_somebody_else(root: Path) -> None:
+    assert [path for path, facts in entries(root) if facts.st_mode & (stat.S_ISUID | stat.S_ISGID)
+            and stat.S_ISREG(facts.st_mode)] == []  # fmt: skip
+
+
+def test_the_user_owns_only_the_data(root: Path) -> None:
+    owned = {path for path, facts in entries(root) if facts.st_uid != 0}
+    assert owned == set()
+    assert (root / "data").stat().st_uid == 10_001
+    loose = [path for path, facts in entries(root)
+             if facts.st_mode & stat.S_IWOTH and not stat.S_ISLNK(facts.st_mode)]  # fmt: skip
+    assert loose == []
+
+
+def test_there_is_no_compiler_no_installer_and_no_cache(root: Path) -> None:
+    programs = {path.name for folder in ("usr/bin", "usr/sbin", "opt/heliochrome/bin")
+                for path in (root / folder).iterdir()}  # fmt: skip
+    unwanted = r"(.*-)?(gcc|g\+\+|cc|c\+\+|clang|ld|as|make|pip3?|uv|git|curl|wget)(-[\d.]+)?"
+    assert [name for name in programs if re.fullmatch(unwanted, name)] == []
+    assert not (root / SITE / "pip").exists()
+    for folder in ("var/cache", "var/lib/apt/lists", "root", "tmp", "var/log"):
+        assert [*(root / folder).rglob("*")] == [], folder
+
+
+def test_nothing_tells_where_it_was_built(root: Path, engine: Engine) -> None:
+    assert not [*root.glob("etc/pip.conf"), *root.glob("etc/apt/sources.list*/**/*")]
+    assert not (root / "etc/machine-id").exists()
+    resolver = Path("/etc/resolv.conf").read_text("utf-8")
+    addresses = set(re.findall(r"^nameserver (\S+)", resolver, re.MULTILINE))
+    for name in ("etc/resolv.conf", "etc/hosts", "etc/hostname"):
+        text = (root / name).read_text("utf-8") if (root / name).exists() else ""
+        assert not [address for address in addresses if address in text], name
+    told = engine.run("podman", "image", "inspect", engine.image).stdout
+    told += engine.run("podman", "history", "--no-trunc", engine.image).stdout
+    assert "/run/secrets/" not in told and "ca.pem" not in told
+    # pip notes from where it took a package, if from a file.
+    notes = [path.read_text("utf-8") for path in (root / SITE).glob("*/direct_url.json")]
+    places = {json.loads(note)["url"].rpartition("/")[0] for note in notes}
+    assert places <= {"file:///wheels", "file:///ours"}
+
+
+def test_nodes_are_ours_and_there_is_no_node_manager(root: Path) -> None:
+    nodes = root / "opt/comfyui/custom_nodes"
+    assert [path.name for path in nodes.iterdir()] == ["heliochrome"]
+    assert not [*(root / SITE).glob("comfyui_manager*")]
+    assert "GNU GENERAL PUBLIC LICENSE" in (root / "opt/comfyui/LICENSE").read_text("utf-8")
+
+
+def test_the_bill_of_materials_names_every_package(root: Path) -> None:
+    text = (root / "opt/heliochrome/sbom.cdx.json").read_text("utf-8")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(text) is None
+    places = [part.get("purl", "") for part in json.loads(text)["components"]]
+    status = (root / "var/lib/dpkg/status").read_text("utf-8")
+    assert len([p for p in places if p.startswith("pkg:deb/")]) == status.count("\nVersion: ")
+    installed = len([*(root / SITE).glob("*.dist-info")])
+    assert len([p for p in places if p.startswith("pkg:pypi/")]) == installed
+
+
+def test_the_image_is_small_enough(engine: Engine) -> None:
+    size = int(engine.run("podman", "image", "inspect", "--format", "{{.Size}}",
+                          engine.image).stdout)  # fmt: skip
+    assert size <= 2_500_000_000
+
+
+# --- What a process inside may do ----------------------------------------------------------------
+
+
+def test_it_answers_soon_and_shows_the_password_once(appliance: Appliance) -> None:
+    assert appliance.started_s < 30  # with making networks and volumes
+    assert re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", appliance.password)
+    assert (appliance.folder / "secrets/password").read_text() == ""
+    assert appliance.password not in appliance.handle("logs").stdout
+    assert (appliance.folder / "secrets").stat().st_mode & 0o077 == 0
+    appliance.soon(appliance.answers)
+
+
+@every_service
+def test_every_process_is_without_rights(appliance: Appliance, service: str) -> None:
+    code = """
+import glob, json
+found = []
+for path in glob.glob('/proc/[0-9]*/status'):
+    try:
+        lines = open(path).read().splitlines()
+    except OSError:
+        continue
+    found.append(dict(line.split(':\\t', 1) for line in lines if ':\\t' in line))
+print(json.dumps(found))
+"""
+    processes = json.loads(appliance.python(service, code))
+    assert len(processes) >= 3  # init, the program, and who asks
+    for process in processes:
+        for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+            assert int(process[name], 16) == 0, (process["Name"], name)
+        assert (process["NoNewPrivs"], process["Seccomp"]) == ("1", "2")
+        assert set(process["Uid"].split()) == set(process["Gid"].split()) == {"10001"}
+
+
+@every_service
+def test_nothing_but_data_and_tmp_can_be_written(appliance: Appliance, service: str) -> None:
+    code = """
+import errno, os
+for folder in ('/', '/etc', '/usr', '/usr/bin', '/opt', '/opt/heliochrome', '/opt/comfyui/models',
+               '/opt/comfyui/custom_nodes', '/models', '/var', '/root'):
+    try:
+        os.close(os.open(folder + '/probe', os.O_CREAT | os.O_WRONLY))
+        print(folder, 'writable')
+    except OSError as error:
+        if error.errno not in (errno.EROFS, *([errno.EACCES] if folder == '/root' else [])):
+            print(folder, errno.errorcode[error.errno])
+for folder in ('/data', '/tmp'):
+    open(folder + '/probe', 'w').close()
+    os.remove(folder + '/probe')
+"""
+    assert appliance.python(service, code) == ""
+
+
+def test_what_is_put_into_tmp_does_not_run(appliance: Appliance) -> None:
+    done = appliance.inside(
+        "comfyui", "sh", "-c", "cp /bin/true /tmp/t && chmod +x /tmp/t && /tmp/t"
+    )
+    assert done.returncode == 126 and "Permission denied" in done.stderr
+
+
+@every_service
+def test_the_kernel_is_out_of_reach(appliance: Appliance, service: str) -> None:
+    """Namespaces, mounts, tracing, keys, bpf, perf, io_uring, strange sockets; none is allowed."""
+    code = """
+import ctypes, socket
+libc = ctypes.CDLL(None, use_errno=True)
+calls = {'unshare user': (272, 0x10000000), 'unshare net': (272, 0x40000000),
+         'clone user': (56, 0x10000000 | 17, 0, 0, 0, 0), 'setns': (308, 0, 0),
+         'mount': (165, 0, 0, 0, 0, 0), 'ptrace': (101, 16, 1, 0, 0), 'bpf': (321, 0, 0, 0),
+         'perf': (298, 0, 0, -1, -1, 0), 'keyctl': (250, 0, 0), 'io_uring': (425, 1, 0),
+         'userfaultfd': (323, 0), 'process_vm_readv': (310, 1, 0, 0, 0, 0, 0),
+         'init_module': (175, 0, 0, 0), 'open_by_handle_at': (304, 0, 0, 0), 'chroot': (161, 0),
+         'clock_settime': (227, 0, 0), 'kexec': (246, 0, 0, 0, 0), 'quotactl': (179, 0, 0, 0, 0)}
+for name, call in calls.items():
+    ctypes.set_errno(0)
+    if libc.syscall(*map(ctypes.c_long, call)) != -1 or ctypes.get_errno() != 1:
+        print(name, ctypes.get_errno())
+if libc.syscall(435, 0, 0) != -1 or ctypes.get_errno() != 38:
+    print('clone3', ctypes.get_errno())
+for family in (38, 40, 17, 16 + 14):  # ALG, VSOCK, PACKET, TIPC
+    try:
+        socket.socket(family, socket.SOCK_STREAM)
+        print('socket', family)
+    except OSError as error:
+        if error.errno != 1:
+            print('socket', family, error.errno)
+"""
+    assert appliance.python(service, code) == ""
+
+
+def run_once(appliance: Appliance, service: str, code: str) -> subprocess.CompletedProcess[str]:
+    """In a container of its own, with this service's limits."""
+    return appliance.engine.run(
+        "podman-compose", "-p", appliance.project, "run", "--rm", "-T", "--no-deps", service,
+        "python", "-c", code, check=False, cwd=appliance.folder,
+    )  # fmt: skip
+
+
+def test_the_limit_of_processes_bites(appliance: Appliance) -> None:
+    code = """
+import os, signal
+made = []
+try:
+    for _ in range(500):
+        pid = os.fork()
+        if not pid:
+            signal.pause()
+        made.append(pid)
+except BlockingIOError:
+    print('refused after', len(made))
+for pid in made:
+    os.kill(pid, 9)
+"""
+    done = run_once(appliance, "gateway", code)
+    found = re.search(r"refused after (\d+)", done.stdout)
+    assert found and 100 < int(found[1]) < 128, done.stdout + done.stderr
+
+
+def test_the_limit_of_memory_bites(appliance: Appliance) -> None:
+    done = run_once(appliance, "gateway", "b = bytearray(b'x') * (1500 << 20); print('had it')")
+    assert "had it" not in done.stdout
+    assert done.returncode == 137
+
+
+def test_only_the_gateway_has_a_port(appliance: Appliance) -> None:
+    for service in SERVICES:
+        ports = appliance.engine.run("podman", "port", appliance.container(service)).stdout
+        expected = f"8443/tcp -> 127.0.0.1:{appliance.port}" if service == "gateway" else ""
+        assert ports.strip() == expected
+
+
+def test_studio_and_comfyui_have_no_way_out(appliance: Appliance) -> None:
+    routes = "print(open('/proc/net/route').read() + open('/proc/net/ipv6_route').read())"
+    default = re.compile(r"^(\w+\s+00000000\s|0{32} 00 .* (?!lo$)\w+$)", re.MULTILINE)
+    assert default.search(appliance.python("gateway", routes))
+    for service in ("studio", "comfyui"):
+        assert not default.search(appliance.python(service, routes)), service
+
+
+# --- What people do ------------------------------------------------------------------------------
+
+
+def photo() -> bytes:
+    into = io.BytesIO()
+    Image.linear_gradient("L").resize((320, 240)).save(into, "JPEG")
+    return into.getvalue()
+
+
+def is_coloured(content: bytes) -> bool:
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    return any(max(pixel) - min(pixel) > 8 for pixel in picture.get_flattened_data())
+
+
+def test_who_has_no_password_stays_outside(appliance: Appliance) -> None:
+    assert appliance.ask("GET", "/api/v1/me", password="wrong-password").status == 401
+    assert appliance.ask("GET", "/api/v1/me").json["user"] == "admin"
+
+
+def test_a_photograph_is_coloured_through_the_studio(appliance: Appliance) -> None:
+    begun = time.monotonic()
+    brought = appliance.ask("POST", "/api/v1/photos?name=aunt.jpg", photo()).json["id"]
+    job = appliance.ask("POST", "/api/v1/jobs", {"photos": [brought], "preset": "portrait"}).json
+
+    def over() -> bool:
+        state = appliance.ask("GET", f"/api/v1/jobs/{job['id']}").json["state"]
+        assert state != "failed", appliance.handle("logs", "studio").stdout
+        return bool(state == "done")
+
+    appliance.soon(over)
+    took_s = time.monotonic() - begun
+    assert appliance.started_s + took_s < 60 * 2  # 60 on a machine that does nothing else
+    assert is_coloured(appliance.ask("GET", f"/api/v1/photos/{brought}/result").body)
+
+
+def test_a_photograph_is_coloured_through_comfyui(appliance: Appliance) -> None:
+    appliance.soon(lambda: appliance.ask("GET", "/comfyui/system_stats").status == 200)
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="image"; filename="aunt.jpg"\r\n'
+        b"Content-Type: image/jpeg\r\n\r\n" + photo() + b"\r\n--b--\r\n"
+    )
+    kept = appliance.ask(
+        "POST", "/comfyui/upload/image", form, Content_Type="multipart/form-data; boundary=b"
+    ).json
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": kept["name"]}},
+        "2": {"class_type": "DDColor-ddcolorize",
+              "inputs": {"image": ["1", 0], "model": "ddcolor_v2", "input_size": 512}},
+        "3": {"class_type": "SaveImage", "inputs": {"images": ["2", 0], "filename_prefix": "a"}},
+    }  # fmt: skip
+    info = appliance.ask("GET", "/comfyui/object_info/DDColor-ddcolorize").json
+    wanted = info["DDColor-ddcolorize"]["input"]["required"]
+    graph["2"]["inputs"] = {
+        name: graph["2"]["inputs"].get(name, _default(declared))
+        for name, declared in wanted.items()
+    }
+    queued = appliance.ask("POST", "/comfyui/prompt", {"prompt": graph})
+    assert queued.status == 200, queued.body
+    run = queued.json["prompt_id"]
+    history = appliance.soon(lambda: appliance.ask("GET", f"/comfyui/history/{run}").json)[run]
+    assert history["status"]["status_str"] == "success", history["status"]
+    (made,) = history["outputs"]["3"]["images"]
+    address = f"/comfyui/view?filename={made['filename']}&subfolder={made['subfolder']}&type=output"
+    assert is_coloured(appliance.ask("GET", address).body)
+
+
+def _default(declared: list[object]) -> object:
+    kind, facts = declared[0], declared[1] if len(declared) > 1 else {}
+    assert isinstance(facts, dict)
+    options = kind if isinstance(kind, list) else facts.get("options") or [None]
+    return facts.get("default", options[0])
+
+
+@every_service
+def test_health_says_that_it_works(appliance: Appliance, service: str) -> None:
+    appliance.engine.run("podman", "healthcheck", "run", appliance.container(service))
+
+
+# --- Afterwards ----------------------------------------------------------------------------------
+
+
+def jobs(appliance: Appliance) -> list[str]:
+    return [job["id"] for job in appliance.ask("GET", "/api/v1/jobs").json["jobs"]]
+
+
+def test_a_restart_keeps_jobs_and_users(appliance: Appliance) -> None:
+    before = jobs(appliance)
+    assert before
+    begun = time.monotonic()
+    appliance.handle("down")
+    assert time.monotonic() - begun < 30  # each ends when told, and need not be killed
+    shown = appliance.handle("up").stderr
+    assert "password" not in shown
+    appliance.soon(appliance.answers)
+    assert jobs(appliance) == before
+
+
+def test_a_backup_brings_back_what_was_lost(appliance: Appliance, tmp_path: Path) -> None:
+    before = jobs(appliance)
+    kept = tmp_path / "kept"
+    appliance.handle("backup", str(kept))
+    assert kept.stat().st_mode & 0o077 == 0
+    appliance.soon(appliance.answers)
+    for job in before:
+        assert appliance.ask("DELETE", f"/api/v1/jobs/{job}").status == 204
+    assert jobs(appliance) == []
+    appliance.handle("restore", str(kept))
+    appliance.soon(appliance.answers)
+    assert jobs(appliance) == before
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_lost(
+    appliance: Appliance, tmp_path: Path
+) -> None:
+    kept = tmp_path / "kept"
+    appliance.handle("backup", str(kept))
+    appliance.soon(appliance.answers)
+    with (kept / "studio.tar").open("r+b") as file:
+        file.truncate(2048)
+    assert appliance.handle("restore", str(kept), check=False).returncode != 0
+    assert jobs(appliance)
+
+
+def test_the_support_bundle_holds_no_secret(appliance: Appliance, tmp_path: Path) -> None:
+    appliance.handle("support-bundle", str(tmp_path / "bundle"))
+    secrets = [
+        appliance.password.encode(),
+        (appliance.folder / "secrets/studio_token").read_bytes(),
+        b"$argon2id$",
+    ]
+    with tarfile.open(tmp_path / "bundle.tar.gz") as bundle:
+        contents = {member.name: bundle.extractfile(member) for member in bundle.getmembers()}
+        files = {name: file.read() for name, file in contents.items() if file}
+    assert {Path(name).name for name in files} == {
+        "machine.txt", "status.txt", "doctor.txt", "gateway.log", "studio.log", "comfyui.log",
+    }  # fmt: skip
+    assert b"backend" in files["bundle/doctor.txt"]
+    for name, content in files.items():
+        assert not [secret for secret in secrets if secret in content], name
+
+
+def test_another_password_can_be_made(appliance: Appliance) -> None:
+    shown = appliance.handle("passwd").stdout
+    (made,) = re.findall(r"([a-z2-9]{5}(?:-[a-z2-9]{5}){3})", shown)
+    assert appliance.ask("GET", "/api/v1/me").status == 401
+    appliance.password = made
+    assert appliance.ask("GET", "/api/v1/me").status == 200
