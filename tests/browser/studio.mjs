@@ -589,8 +589,6 @@ try {
     if (/Content.Security.Policy/i.test(text)) found.violations.push(text);
     else if (["error", "warning"].includes(message.type())) found.errors.push(text);
   });
-  page.on("requestfailed", (r) => process.stderr.write(`FAILED ${r.url()} ${r.failure()?.errorText}\n`));
-  page.on("requestfinished", (r) => process.stderr.write(`ok ${r.url()}\n`));
   page.on("pageerror", (error) => found.errors.push(error.stack));
   const hosts = new Set();
   page.on("request", (request) => {

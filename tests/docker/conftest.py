@@ -130,7 +130,7 @@ def comfyui_source(expected: str) -> Path | None:
 
 
 @pytest.fixture(scope="session")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """The target cpu, built."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     if missing := [name for name in TOOLS if shutil.which(name, path=path) is None]:
@@ -153,6 +153,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
     # A machine without systemd, whose root may not raise limits.
     (folder / "containers.conf").write_text(
         '[containers]\ndefault_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]\n'
+        f'[network]\nnetwork_config_dir = "{folder}/networks"\n'
         '[engine]\nruntime = "runc"\ncgroup_manager = "cgroupfs"\nevents_logger = "file"\n'
     )
     kept = {name: text for name, text in os.environ.items() if not name.startswith("HELIOCHROME")}
@@ -164,9 +165,13 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
         "TMPDIR": str(STORAGE),
     }
     found = Engine("localhost/heliochrome:test", {**kept, **own})
-    _make_base(found)
-    _build(found, source, folder)
-    return found
+    try:
+        _make_base(found)
+        _build(found, source, folder)
+        yield found
+    finally:
+        # podman mounts its storage onto itself, and leaves that.
+        found.run("umount", STORAGE / "graph/overlay", check=False)
 
 
 def _make_base(engine: Engine) -> None:

@@ -35,7 +35,9 @@ def test_nothing_set_is_a_gateway_for_this_machine_only() -> None:
     ],
 )
 def test_a_variable_becomes_its_value(name: str, text: str, value: Any) -> None:
-    settings = GatewaySettings.from_environ({variable(name): text})
+    # A studio is nothing without its token.
+    beside = {variable("studio_token"): TOKEN} if name == "studio" else {}
+    settings = GatewaySettings.from_environ({variable(name): text, **beside})
     if name == "allowed_origins":
         value = ("https://a.example", "https://b.example")
     assert getattr(settings, name) == value
@@ -44,6 +46,9 @@ def test_a_variable_becomes_its_value(name: str, text: str, value: Any) -> None:
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
+        ({"studio": "http://127.0.0.1:8190"}, "belong together"),
+        ({"studio_token": "x" * 20}, "belong together"),
+        ({"studio": "http://127.0.0.1:8190", "studio_token": "short"}, "at least 16 characters"),
         ({"listen_port": "65536"}, "from 0 to 65535, got 65536"),
         ({"listen_port": "-1"}, "a whole number, got '-1'"),
         ({"listen_port": "８"}, "a whole number"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from running_studio import environment, install
 
 sys.path.append(str(Path(__file__).parents[1] / "gateway"))
@@ -19,6 +21,7 @@ sys.path.append(str(Path(__file__).parents[1] / "gateway"))
 from browsing import Browser
 from login_server import CHEAP
 
+from heliochrome.cli import up
 from heliochrome.cli.up import programs
 
 READY_S = 60
@@ -141,6 +144,21 @@ def test_comfyui_is_started_with_our_nodes_and_both_know_where_it_is(tmp_path: P
         gateway.environ["HELIOCHROME_GATEWAY_STUDIO_TOKEN"]
         == studio.environ["HELIOCHROME_STUDIO_TOKEN"]
     )
+
+
+def test_of_an_installed_package_comfyui_gets_our_nodes_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    installed = tmp_path / "site-packages" / "heliochrome"
+    installed.mkdir(parents=True)
+    (tmp_path / "site-packages" / "another").mkdir()
+    monkeypatch.setattr(up, "_PACK", installed)
+    (tmp_path / "main.py").touch()
+    for _ in range(2):  # it is there the second time
+        programs(str(tmp_path), None, {"HELIOCHROME_STUDIO_FOLDER": str(tmp_path / "kept")})
+    (paths,) = (tmp_path / "kept").glob("*.yaml")
+    (nodes,) = [Path(each["custom_nodes"]) for each in json.loads(paths.read_text()).values()]
+    assert [(path.name, path.resolve()) for path in nodes.iterdir()] == [("heliochrome", installed)]
 
 
 def test_a_folder_without_comfyui_is_one_clear_error(tmp_path: Path):

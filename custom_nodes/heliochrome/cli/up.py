@@ -110,7 +110,8 @@ def _comfyui(folder: Path, port: str, paths: Path, environ: Mapping[str, str]) -
     own = folder / ".venv" / "bin" / "python"
     python = str(own) if own.is_file() else environ.get(COMFYUI_PYTHON, sys.executable)
     paths.parent.mkdir(parents=True, exist_ok=True)
-    paths.write_text(json.dumps({"heliochrome": {"custom_nodes": str(_PACK.parent)}}))
+    nodes = _folder_of_nodes(paths.parent)
+    paths.write_text(json.dumps({"heliochrome": {"custom_nodes": str(nodes)}}))
     options = [
         *("--listen", "127.0.0.1", "--port", port, "--disable-api-nodes"),
         *("--max-upload-size", _LARGEST_MB),  # its own limit is less than a large scan has
@@ -118,6 +119,19 @@ def _comfyui(folder: Path, port: str, paths: Path, environ: Mapping[str, str]) -
         *environ.get("HELIOCHROME_COMFYUI_OPTIONS", "").split(),
     ]
     return Program("ComfyUI", [python, str(folder / "main.py"), *options], {}, quiet=True)
+
+
+def _folder_of_nodes(folder: Path) -> Path:
+    """One that holds our nodes and nothing else: beside an installed package lie all others, which
+    ComfyUI would take for nodes."""
+    if _PACK.parent.name == "custom_nodes":
+        return _PACK.parent
+    nodes = folder / "comfyui-nodes"
+    nodes.mkdir(exist_ok=True)
+    link = nodes / _PACK.name
+    link.unlink(missing_ok=True)
+    link.symlink_to(_PACK, target_is_directory=True)
+    return nodes
 
 
 async def _keep(started: Sequence[Program]) -> int:
