@@ -15,7 +15,7 @@ from .database import Database
 from .outbox import note_event
 from .records import OPEN, Job, Order, Photo, State, state_of
 from .refusals import Refusal, not_found
-from .shelf import EXPIRED, Shelf, photo_of
+from .shelf import EXPIRED, Shelf, order_of, photo_of
 
 _ALWAYS: Final = float("inf")
 # Jobs of one answer; the page asks for more.
@@ -56,15 +56,11 @@ def summary_of(job: Job) -> Summary:
     return Summary(job.id, job.order, job.created, job.over, counts, done / len(job.photos))
 
 
-def _order(row: Row) -> Order:
-    return Order(row["preset"], bool(row["preview"]), row["webhook"])
-
-
 def _summary(row: Row) -> Summary:
     counts: Counter[State] = Counter(json.loads(row["states"]))
     over = None if state_of(counts) in OPEN else row["ended"]
     progress = row["progress"] / row["photos"]
-    return Summary(row["id"], _order(row), row["created"], over, counts, progress)
+    return Summary(row["id"], order_of(row), row["created"], over, counts, progress)
 
 
 class Jobs:
@@ -160,7 +156,8 @@ class Jobs:
     def expire(self, before: float) -> int:
         """Delete jobs that have been over since before then. How many they were."""
         rows = self._base.all("SELECT * FROM jobs WHERE created < ?", before)
-        old = [job for row in rows if (job := self._job(row)).over and (job.over or 0) < before]
+        jobs = map(self._job, rows)
+        old = [job for job in jobs if (over := job.over) is not None and over < before]
         for job in old:
             self.delete(job.owner, job.id, EXPIRED)
         return len(old)
@@ -168,4 +165,4 @@ class Jobs:
     def _job(self, row: Row) -> Job:
         photos = self._base.all("SELECT * FROM photos WHERE job = ? ORDER BY place", row["id"])
         found: tuple[Photo, ...] = tuple(photo_of(photo) for photo in photos)
-        return Job(row["id"], row["owner"], _order(row), row["created"], found)
+        return Job(row["id"], row["owner"], order_of(row), row["created"], found)

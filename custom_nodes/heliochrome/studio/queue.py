@@ -12,7 +12,7 @@ from typing import Final
 from .database import Database
 from .outbox import note_event
 from .records import Failure, Made, Order, Photo
-from .shelf import as_json, photo_of
+from .shelf import as_json, order_of, photo_of
 
 # So often a photograph may take the worker down before it is left alone.
 MOST_ATTEMPTS: Final = 3
@@ -56,7 +56,7 @@ class Queue:
                 first["id"],
             )
         assert row is not None
-        return photo_of(row), Order(row["preset"], bool(row["preview"]), row["webhook"])
+        return photo_of(row), order_of(row)
 
     def move(self, photo: Photo, progress: float) -> bool:
         """Note how far it is, 0 to 1. Whether its owner has asked to stop it."""

@@ -21,7 +21,7 @@ from ..core.photo import SUFFIXES, PhotoFormat, describe, inspect
 from .database import INCOMING, OWNER_ONLY, PHOTOS, Database
 from .names import ending_of, plain_name
 from .outbox import note_event
-from .records import Failure, Made, Photo
+from .records import Failure, Made, Order, Photo
 from .refusals import Refusal, not_found
 from .views import first_view
 
@@ -212,6 +212,11 @@ def photo_of(row: Row) -> Photo:
         made=Made(**made) if made else None,
         ended=row["ended"],
     )
+
+
+def order_of(row: Row) -> Order:
+    """Of a row with a job's columns."""
+    return Order(row["preset"], bool(row["preview"]), row["webhook"])
 
 
 def as_json(value: Made | Failure) -> str:

@@ -82,7 +82,7 @@ class Worker:
         return True
 
     def _one(self, photo: Photo, order: Order) -> None:
-        """What nobody foresaw ends the worker, with its cause in the log: see `Queue.recover`."""
+        """What nobody foresaw ends the worker, with its cause in the log: see `Queue.broke_off`."""
         folder = self._shelf.folder(photo.id)
         progress, cancel = self._watching(photo)
         try:
