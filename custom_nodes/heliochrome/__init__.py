@@ -6,6 +6,7 @@ nothing is imported here that the host, torch or NumPy would have to provide.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -18,9 +19,11 @@ __all__ = ["WEB_DIRECTORY", "__version__", "comfy_entrypoint"]
 
 WEB_DIRECTORY: Final = "./web"
 
-# OpenVINO and NNCF report to Google Analytics when they are imported, unless this module cannot
-# be. Nothing leaves the machine, so it cannot; said here, before anything of ours imports them.
+# Nothing leaves the machine; said here, before anything of ours imports them. OpenVINO and NNCF
+# report to Google Analytics when they are imported, unless this module cannot be; ONNX Runtime
+# (1.32) to Microsoft, some seconds after it was loaded, unless this variable is set.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 
 async def comfy_entrypoint() -> HeliochromeExtension:
