@@ -9,14 +9,16 @@ from collections.abc import Sequence
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line. Each command's module adds its own part and sets `run`."""
     from ..version import SOFTWARE
-    from . import colorize, doctor, export, models, quantize, sample, sd, studio, up
+    from . import colorize, doctor, export, models, quantize, sample, sd, self_test, studio, up
 
     parser = argparse.ArgumentParser(
         prog="heliochrome", description="Give old photographs their colour back."
     )
     parser.add_argument("--version", action="version", version=SOFTWARE)
     commands = parser.add_subparsers(dest="command", required=True)
-    for command in (colorize, sd, models, export, quantize, doctor, sample, studio, up):
+    for command in (
+        colorize, sd, models, export, quantize, doctor, self_test, sample, studio, up,
+    ):  # fmt: skip
         command.register(commands)
     return parser
 

@@ -22,6 +22,7 @@ from .jobs import Jobs
 from .outbox import Outbox
 from .queue import Queue
 from .refusals import Refusal
+from .self_test import KeptSelfTest
 from .settings import StudioSettings
 from .shelf import Shelf
 from .supervisor import Supervisor
@@ -42,6 +43,7 @@ def create_app(settings: StudioSettings) -> web.Application:
     shelf = Shelf(base, settings.max_photo_pixels, settings.max_user_bytes)
     shelf.sweep()
     jobs, queue, outbox = Jobs(base, shelf), Queue(base), Outbox(base)
+    KeptSelfTest(queue).forget()
     webhooks = Webhooks(settings, outbox)
     api = Api(settings, shelf, jobs, queue, webhooks)
     # Bodies are read piece by piece, with limits of their own.

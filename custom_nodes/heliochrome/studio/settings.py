@@ -28,7 +28,8 @@ class StudioSettings:
     listen_host, listen_port: where the gateway finds the studio; port 0: any free one. token: what
     the gateway shows with every request. folder: photographs, results and jobs. comfyui: the
     ComfyUI that does the work; None: the worker does it itself. model: id or file of a DDColor
-    model; backend: its runtime, where the worker runs it.
+    model; backend: its runtime, where the worker runs it. self_test: whether the worker tries the
+    presets on a drawn picture when it starts, which also gets the model ready.
     max_photo_bytes, max_photo_pixels: of one photograph; max_job_photos: of one job;
     max_user_bytes: of all that one user keeps here, results included.
     keep_days: what is so old is deleted. webhook_origins: where jobs may report to, such as
@@ -42,6 +43,7 @@ class StudioSettings:
     comfyui: str | None = None
     model: str = DEFAULT_MODEL
     backend: str = AUTO
+    self_test: bool = False
     max_photo_bytes: int = 256 * _MIB
     max_photo_pixels: int = 100_000_000
     max_job_photos: int = 500
@@ -134,5 +136,6 @@ READ: Final[Mapping[str, Callable[[str, str], Any]]] = {
     "comfyui": variables.text,
     "model": variables.text,
     "backend": variables.backend,
+    "self_test": variables.switch,
     "webhook_origins": variables.words,
 }

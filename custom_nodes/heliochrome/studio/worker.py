@@ -27,6 +27,7 @@ from .engine import Engine, EngineAway
 from .processing import work_on
 from .queue import Queue
 from .records import Failure, Order, Photo
+from .self_test import KeptSelfTest
 from .settings import StudioSettings
 from .shelf import Shelf
 
@@ -50,6 +51,7 @@ class Worker:
         self._queue = Queue(base)
         self._shelf = Shelf(base, settings.max_photo_pixels, settings.max_user_bytes)
         self._engine, self._stop = engine, stop
+        self._self_test = KeptSelfTest(self._queue) if settings.self_test else None
         self._said: str | None = None  # what the page shows, once we have said something
 
     def run(self) -> None:
@@ -58,9 +60,31 @@ class Worker:
         while not self._stop.is_set():
             if self._is_ready() and (found := self._noted(self._queue.next)) is not None:
                 self._one(*found)
+            elif self._self_test is not None:
+                self._examine(self._self_test)
             else:
                 self._stop.wait(_IDLE_S)
         self._engine.close()
+
+    def _examine(self, self_test: KeptSelfTest) -> None:
+        """While there are no photographs to do. It also gets the model ready for the first one."""
+
+        def cancel() -> None:
+            if self._stop.is_set():
+                raise Stopping("The worker ends.")
+
+        try:
+            self._engine.ready()
+            outcomes = self_test.make(self._engine, cancel)
+        except Stopping:
+            return
+        except (EngineAway, OutputFailed) as error:
+            _log.warning("The self-test waits: %s", error)
+            self._stop.wait(_AWAY_S)
+            return
+        self._self_test = None
+        for outcome in outcomes:
+            _log.log(logging.INFO if outcome.good else logging.ERROR, "Self-test, %s", outcome)
 
     def _recover(self) -> None:
         for photo in self._queue.begun():
