@@ -8,59 +8,21 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 from deployment import FC, LAMBDA, ROOT, serverless
-from packaging.requirements import Requirement
 from packaging.version import Version
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pytest brings it
+from dockerfile import copied_by, read, shown_to
+from lockfile import declared, needed_to_build, pinned
 
 DOCKERFILE = LAMBDA / "Dockerfile"
 LOCKS = ("requirements.txt", "build-requirements.txt")
 
 
-@dataclass
-class Stage:
-    """parent: an image or another stage. steps: (instruction, arguments), comments left out."""
-
-    name: str
-    parent: str
-    steps: list[tuple[str, str]] = field(default_factory=list)
-
-    def all(self, instruction: str) -> list[str]:
-        return [text for name, text in self.steps if name == instruction]
-
-
-def stages() -> dict[str, Stage]:
-    lines = DOCKERFILE.read_text("utf-8").splitlines()
-    text = "\n".join(line for line in lines if not line.startswith("#"))
-    found: dict[str, Stage] = {}
-    for line in re.sub(r"\\\n\s*", "", text).splitlines():
-        instruction, _, arguments = line.partition(" ")
-        if instruction == "FROM":
-            parent, _, name = arguments.partition(" AS ")
-            found[name] = Stage(name, parent)
-        elif found and instruction:
-            list(found.values())[-1].steps.append((instruction, arguments))
-    return found
-
-
-STAGES = stages()
-
-
-def lineage(name: str) -> list[Stage]:
-    """A target and the stages it is made of, itself first."""
-    found = [STAGES[name]]
-    while found[-1].parent in STAGES:
-        found.append(STAGES[found[-1].parent])
-    return found
-
+FILE = read(DOCKERFILE)
+STAGES = FILE.stages
 
 targets = pytest.mark.parametrize("target", ["fc", "lambda"])
 
@@ -73,13 +35,13 @@ def test_lambda_is_what_is_built_without_a_target() -> None:
 def test_the_image_holds_python_and_certificates_and_no_tools(target: str) -> None:
     installed = [
         step
-        for stage in lineage(target)
+        for stage in FILE.lineage(target)
         for step in stage.all("RUN")
         for step in re.findall(r"apt-get install -y --no-install-recommends ([\w. -]+?) &&", step)
     ]
     assert installed == ["ca-certificates python3"]
-    assert [stage.name for stage in lineage(target)] == [target, "runtime", "python"]
-    copies = [text for stage in lineage(target) for text in stage.all("COPY")]
+    assert [stage.name for stage in FILE.lineage(target)] == [target, "runtime", "python"]
+    copies = [text for stage in FILE.lineage(target) for text in stage.all("COPY")]
     assert copies == ["--from=build /opt/heliochrome /opt/heliochrome"]
     (environment,) = (s for s in STAGES["build"].all("RUN") if "/opt/heliochrome" in s)
     assert "venv --without-pip /opt/heliochrome" in environment
@@ -87,7 +49,7 @@ def test_the_image_holds_python_and_certificates_and_no_tools(target: str) -> No
 
 @targets
 def test_it_runs_as_a_fixed_user_without_rights(target: str) -> None:
-    (user,) = (text for stage in lineage(target) for text in stage.all("USER"))
+    (user,) = (text for stage in FILE.lineage(target) for text in stage.all("USER"))
     access = serverless()["resources"]["Resources"]["ModelAccess"]["Properties"]["PosixUser"]
     assert user == f"{access['Uid']}:{access['Gid']}"
     assert int(access["Uid"]) >= 10_000
@@ -134,50 +96,21 @@ def test_nothing_is_fetched_that_is_not_known_by_its_hash() -> None:
 # --- The pinned packages -------------------------------------------------------------------------
 
 
-def pinned(lock: str) -> dict[str, str]:
-    """Name -> version; every one of them has a SHA-256."""
-    text = (LAMBDA / lock).read_text("utf-8")
-    entries = re.sub(r"\\\n\s*", "", text).splitlines()
-    found: dict[str, str] = {}
-    for entry in entries:
-        if not entry.startswith("#"):
-            match = re.fullmatch(r"([\w.-]+)==(\S+) (--hash=sha256:[0-9a-f]{64} ?)+", entry)
-            assert match, entry
-            found[match[1].lower().replace("_", "-")] = match[2]
-    return found
-
-
-def declared(*extras: str) -> list[Requirement]:
-    """The package's dependencies with those of its extras, followed into each other."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    found = [Requirement(text) for text in project["dependencies"]]
-    waiting = list(extras)
-    while waiting:
-        for text in project["optional-dependencies"][waiting.pop()]:
-            requirement = Requirement(text)
-            if requirement.name == project["name"]:
-                waiting += requirement.extras
-            else:
-                found.append(requirement)
-    return found
-
-
 def test_the_lock_holds_what_the_package_declares() -> None:
-    versions = pinned("requirements.txt")
+    versions = pinned(LAMBDA / "requirements.txt")
     for requirement in declared("lambda", "fc"):
         version = versions[requirement.name.lower()]
         assert requirement.specifier.contains(version), f"{requirement} is pinned to {version}"
 
 
 def test_the_tools_can_build_the_package() -> None:
-    versions = pinned("build-requirements.txt")
-    system = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["build-system"]
-    for requirement in map(Requirement, system["requires"]):
+    versions = pinned(LAMBDA / "build-requirements.txt")
+    for requirement in needed_to_build():
         assert requirement.specifier.contains(versions[requirement.name])
 
 
 def test_openvino_and_its_companions_are_of_one_release() -> None:
-    versions = pinned("requirements.txt")
+    versions = pinned(LAMBDA / "requirements.txt")
     names = ("openvino", "openvino-genai", "openvino-tokenizers")
     assert len({Version(versions[name]).release[:2] for name in names}) == 1
 
@@ -186,14 +119,8 @@ def test_openvino_and_its_companions_are_of_one_release() -> None:
 
 
 def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
-    lines = (LAMBDA / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
-    rules = [line for line in lines if line and not line.startswith("#")]
-    assert rules[0] == "*"
-    shown = {rule[1:] for rule in rules if rule.startswith("!")}
-    copied: set[str] = set()
-    for text in STAGES["build"].all("COPY"):
-        copied |= set(text.split()[:-1])
-    assert shown == copied
+    shown = shown_to(DOCKERFILE)
+    assert shown == copied_by(FILE)
     assert [path for path in shown if not (ROOT / path).exists()] == []
 
 

@@ -1,4 +1,4 @@
-"""A Dockerfile, read: its stages and what each of them does."""
+"""A Dockerfile, read: its stages, what each of them does, and what the build sees."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 DOCKER = ROOT / "docker"
 IMAGE = DOCKER / "image"
 
@@ -52,3 +52,22 @@ def read(path: Path) -> Dockerfile:
             name, _, value = arguments.partition("=")
             found.arguments[name] = value
     return found
+
+
+def shown_to(dockerfile: Path) -> set[str]:
+    """What of the repository the build may see: its .dockerignore lets in what it names."""
+    lines = dockerfile.with_name(f"{dockerfile.name}.dockerignore").read_text("utf-8").splitlines()
+    rules = [line for line in lines if line and not line.startswith("#")]
+    assert rules[0] == "*"
+    return {rule[1:] for rule in rules if rule.startswith("!")}
+
+
+def copied_by(dockerfile: Dockerfile) -> set[str]:
+    """What of the repository its stages copy."""
+    return {
+        path
+        for stage in dockerfile.stages.values()
+        for text in stage.all("COPY")
+        if not text.startswith("--from=")
+        for path in text.split()[:-1]
+    }
