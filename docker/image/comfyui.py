@@ -1,22 +1,16 @@
-"""Start ComfyUI in the image: where it may write, and without what the image leaves out.
-
-torchvision's operators need CUDA libraries that a processor's image has not, and torchaudio is not
-in it. The nodes that the gateway lets through call neither, but ComfyUI imports both.
-"""
+"""Start ComfyUI in the image: where it may write, and without what the image leaves out."""
 
 from __future__ import annotations
 
-import importlib
-import importlib.machinery
 import os
 import runpy
 import sys
-import types
 from pathlib import Path
+
+import absent
 
 FOLDER = Path("/opt/comfyui")
 DATA = Path("/data/comfyui")
-_BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 def options(processor: str, host: str) -> list[str]:
@@ -26,38 +20,6 @@ def options(processor: str, host: str) -> list[str]:
         found += [f"--{name}-directory", str(DATA / name)]
     found += ["--database-url", f"sqlite:///{DATA}/user/comfyui.db"]
     return found if processor == "gpu" else [*found, "--cpu"]
-
-
-def stand_in_for_torchaudio() -> None:
-    try:
-        importlib.import_module("torchaudio")
-    except (ImportError, OSError):
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchaudio"]:
-            del sys.modules[name]
-        for name in ("torchaudio", "torchaudio.functional", "torchaudio.transforms"):
-            module = types.ModuleType(name)
-            # Libraries look for a spec before they import.
-            module.__spec__ = importlib.machinery.ModuleSpec(name, None)
-            sys.modules[name] = module
-            parent, _, own = name.partition(".")
-            if own:
-                setattr(sys.modules[parent], own, module)
-
-
-def declare_torchvision() -> object:
-    """What is returned must live as long as the process."""
-    try:
-        importlib.import_module("torchvision")
-    except RuntimeError:
-        import torch
-
-        for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        library = torch.library.Library("torchvision", "DEF")
-        for operator in ("nms", "qnms"):
-            library.define(operator + _BOXES)
-        return library
-    return None
 
 
 def main() -> None:
@@ -70,8 +32,8 @@ def main() -> None:
         os.environ.get("HELIOCHROME_COMFYUI_LISTEN", "127.0.0.1"),
     )
     sys.argv = ["main.py", *given, *sys.argv[1:]]
-    library = declare_torchvision()
-    stand_in_for_torchaudio()
+    library = absent.declare_torchvision()
+    absent.stand_in()
     runpy.run_path("main.py", run_name="__main__")
     del library
 

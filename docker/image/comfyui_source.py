@@ -1,7 +1,9 @@
 """Keep of a ComfyUI work tree what runs, and refuse one that is not the pinned one.
 
-Without a node manager, tests, examples and whatever else lies in the folder. `digest FOLDER` says
-what the digest of another version is.
+Without a node manager, tests, examples and whatever else lies in the folder.
+  fetch ADDRESS FOLDER           unpack the archive (.tar.gz) of a work tree into a folder
+  take FOLDER TARGET SHA256      copy what is kept, if that is its digest
+  digest FOLDER                  say the digest
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from __future__ import annotations
 import hashlib
 import shutil
 import sys
-from pathlib import Path
+import tarfile
+import urllib.request
+from pathlib import Path, PurePosixPath
 
 # Folders and files of the work tree's top, beside *.py. What ComfyUI's licence asks for is in it:
 # the licence and the source.
@@ -18,6 +22,8 @@ KEPT = (
     "comfy_api", "comfy_api_nodes", "comfy_config", "comfy_execution", "comfy_extras", "middleware",
     "openapi.yaml", "requirements.txt", "utils",
 )  # fmt: skip
+# Vocabularies of text encoders, whose models are not here.
+LEFT_OUT = "comfy/text_encoders/*_tokenizer/*"
 # It lists them at its start.
 EMPTY = ("custom_nodes", "models")
 
@@ -28,9 +34,33 @@ def kept(folder: Path) -> list[Path]:
         path
         for top in tops
         for path in ([top] if top.is_file() else top.rglob("*"))
-        if path.is_file() and path.suffix != ".pyc"
+        if path.is_file() and path.suffix != ".pyc" and not path.relative_to(folder).match(LEFT_OUT)
     ]
     return sorted(files, key=lambda path: path.relative_to(folder).as_posix())
+
+
+def fetch(address: str, folder: Path) -> None:
+    """Its files, from below the archive's one folder. What they are is for `take` to judge."""
+    try:
+        with (
+            urllib.request.urlopen(address, timeout=60) as answer,
+            tarfile.open(fileobj=answer, mode="r|gz") as archive,
+        ):
+            for member in archive:
+                place = PurePosixPath(*PurePosixPath(member.name).parts[1:])
+                content = archive.extractfile(member) if member.isreg() else None
+                if content is None or ".." in place.parts:
+                    continue
+                target = folder / place
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with target.open("wb") as file:
+                    shutil.copyfileobj(content, file)
+    except (OSError, ValueError, tarfile.TarError) as error:
+        sys.exit(
+            f"ComfyUI could not be had from {address}: {error}. Give the build another place with "
+            "--build-arg COMFYUI_ARCHIVE=ADDRESS, or a folder with --build-context "
+            "comfyui-source=FOLDER."
+        )
 
 
 def digest(folder: Path) -> str:
@@ -45,8 +75,8 @@ def digest(folder: Path) -> str:
 def take(folder: Path, target: Path, expected: str) -> None:
     if not (folder / "main.py").is_file():
         sys.exit(
-            "There is no ComfyUI: give the build its work tree with "
-            "--build-context comfyui-source=FOLDER."
+            f"There is no ComfyUI in {folder}: expected its work tree, with main.py in it. Give "
+            "the build another one with --build-context comfyui-source=FOLDER."
         )
     found = digest(folder)
     if found != expected:
@@ -63,7 +93,10 @@ def take(folder: Path, target: Path, expected: str) -> None:
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "digest":
-        sys.stdout.write(digest(Path(sys.argv[2])) + "\n")
+    verb, *given = sys.argv[1:]
+    if verb == "digest":
+        sys.stdout.write(digest(Path(given[0])) + "\n")
+    elif verb == "fetch":
+        fetch(given[0], Path(given[1]))
     else:
-        take(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+        take(Path(given[0]), Path(given[1]), given[2])

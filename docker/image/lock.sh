@@ -18,8 +18,8 @@ lock() {
         --no-emit-index-url --no-header --no-annotate --quiet
 }
 
-# torchaudio is not in the image: image/comfyui.py stands in for it.
-grep -viE '^(#|(torch|torchvision|torchaudio)$)' "$comfyui/requirements.txt" >"$work/comfyui.in"
+# What is not in the image, image/absent.py stands in for.
+grep -viE '^(#|(torch|torchvision|torchaudio)$|av\b)' "$comfyui/requirements.txt" >"$work/comfyui.in"
 # 420 MB of preview pictures for templates whose models are not here.
 no_previews="--no-emit-package comfyui-workflow-templates-media-api
     --no-emit-package comfyui-workflow-templates-media-assets-01

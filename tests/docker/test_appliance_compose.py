@@ -6,14 +6,15 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from dockerfile import DOCKER, ROOT, read
 
+from dockerfile import DOCKER, ROOT, read
 from heliochrome.studio.settings import StudioSettings
 from heliochrome_gateway.settings import GatewaySettings
 
@@ -108,6 +109,31 @@ def test_the_card_is_reserved_for_those_that_compute() -> None:
         assert set(found) <= {"image", "deploy", "environment"}  # nothing is opened again
 
 
+@pytest.mark.parametrize("compose", ["podman-compose", "docker-compose"])
+@pytest.mark.parametrize("files", [["compose.yaml"], ["compose.yaml", "compose.gpu.yaml"]])
+def test_what_reads_compose_files_accepts_them(
+    tmp_path: Path, compose: str, files: list[str]
+) -> None:
+    command = shutil.which(compose, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if command is None:
+        pytest.skip(f"{compose} is missing")
+    for name in files:
+        text = (DOCKER / name).read_text("utf-8")
+        # Debian's docker-compose is too old to know of names.
+        (tmp_path / name).write_text(text.replace("\nname: heliochrome\n", "\n"))
+    shutil.copy(DOCKER / "seccomp.json", tmp_path)
+    options = [word for name in files for word in ("-f", name)]
+    done = subprocess.run(
+        [command, *options, "config"], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+    found = yaml.safe_load(done.stdout)["services"]
+    assert set(found) == set(SERVICES)
+    assert all(
+        service["read_only"] and service["cap_drop"] == ["ALL"] for service in found.values()
+    )
+    assert ("deploy" in found["studio"]) == (len(files) == 2)
+
+
 # --- The profile ---------------------------------------------------------------------------------
 
 ALLOWED = {
@@ -173,9 +199,14 @@ def handle(tmp_path: Path) -> Path:
     compose = tmp_path / "compose"
     compose.write_text(
         f'#!/bin/sh\necho "$*" >>{tmp_path}/told\n'
-        'case "$*" in *port*) echo 0.0.0.0:8443 ;; *tar*-cf*) tar -cf - -T /dev/null ;; esac\n'
+        'case "$*" in *port*) echo 0.0.0.0:8443 ;; *tar*-cf*) tar -cf - -T /dev/null ;;\n'
+        f'*logs*) cat {tmp_path}/log ;; *self-test*) exec {tmp_path}/self-test "$@" ;; esac\n'
     )
     compose.chmod(0o755)
+    (tmp_path / "log").touch()
+    tested = tmp_path / "self-test"
+    tested.write_text("#!/bin/sh\necho 'portrait: good. It was coloured.'\n")
+    tested.chmod(0o755)
     return tmp_path
 
 
@@ -229,8 +260,50 @@ def test_with_a_card_the_second_file_is_used(handle: Path) -> None:
     assert "-f compose.yaml -f compose.gpu.yaml down" in (handle / "told").read_text()
 
 
+def test_what_is_set_in_the_file_counts_as_in_the_environment(handle: Path) -> None:
+    (handle / ".env").write_text("HELIOCHROME_GPU='1'\nHELIOCHROME_ADDRESS=0.0.0.0\n")
+    found = "studio-1 | heliochrome: graphics card found: 580.95.05, NVIDIA L4\n"
+    (handle / "log").write_text(f"studio-1 | heliochrome: something else\n{found}")
+    done = run(handle, "up")
+    assert "-f compose.gpu.yaml" in (handle / "told").read_text()
+    assert "https://<address of this machine>:8443/" in done.stderr
+    assert "appliance: graphics card found: 580.95.05, NVIDIA L4\n" in done.stderr
+    assert "something else" not in done.stderr
+    told = len((handle / "told").read_text())
+    run(handle, "down", HELIOCHROME_GPU="0")
+    assert "gpu" not in (handle / "told").read_text()[told:]
+
+
+def test_a_card_that_is_not_used_is_told_with_the_reason(handle: Path) -> None:
+    reason = "No graphics card reaches this container. Colouring on the processor instead: slower."
+    (handle / "log").write_text(f"[studio] | heliochrome: {reason}\n")
+    assert f"appliance: {reason}" in run(handle, "up", HELIOCHROME_GPU="1").stderr
+
+
+def test_both_engines_are_tried_and_what_is_wrong_is_told_with_what_to_do(handle: Path) -> None:
+    done = run(handle, "self-test")
+    assert done.returncode == 0
+    told = (handle / "told").read_text()
+    assert "_ --worker" in told and "_ --comfyui http://comfyui:8188" in told
+    for part in ("studio", "ComfyUI"):
+        assert f"appliance: {part}, portrait: good. It was coloured." in done.stderr
+    (handle / "self-test").write_text("#!/bin/sh\necho 'portrait: NOT GOOD. No model.'\nexit 1\n")
+    wrong = run(handle, "self-test")
+    assert wrong.returncode == 1
+    assert "appliance: studio, portrait: NOT GOOD. No model." in wrong.stderr
+    assert f"Model files belong into {handle}/models" in wrong.stderr
+    up = run(handle, "up")
+    assert up.returncode == 0 and "NOT GOOD" in up.stderr, "the page is there all the same"
+
+
 @pytest.mark.parametrize("command", [[], ["explode"], ["backup"], ["restore"]])
 def test_wrong_use_is_told(handle: Path, command: list[str]) -> None:
     done = run(handle, *command)
     assert done.returncode == 2 and done.stderr
+    if not command:
+        by_name = subprocess.run(
+            ["sh", f"{handle.name}/appliance"], cwd=handle.parent, capture_output=True, text=True,
+            check=False,
+        )  # fmt: skip
+        assert "support-bundle" in done.stderr and by_name.stderr == done.stderr
     assert not (handle / "told").exists()

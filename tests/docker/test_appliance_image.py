@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import io
 import json
 import os
 import re
@@ -10,6 +11,7 @@ import shutil
 import ssl
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,13 +22,10 @@ from types import ModuleType
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from dockerfile import DOCKER, IMAGE, ROOT, read
-from packaging.requirements import Requirement
+from mirror import archive_server
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib  # pytest brings it
+from dockerfile import DOCKER, IMAGE, ROOT, copied_by, read, shown_to
+from lockfile import declared, pinned
 
 FILE = read(DOCKER / "Dockerfile")
 LOCKS = ("cpu.txt", "gpu.txt", "build.txt")
@@ -59,8 +58,9 @@ def test_an_image_is_one_root_and_three_folders(target: str) -> None:
     assert (runtime.name, runtime.parent) == ("runtime", "scratch")
     assert runtime.all("COPY") == ["--from=rootfs /rootfs /"]
     assert own.all("COPY") == [
-        f"--from=whole-{target} {folder} {folder}"
-        for folder in ("/opt/heliochrome", "/opt/comfyui", "/opt/models")
+        f"--from=whole-{target} /opt/heliochrome /opt/heliochrome",
+        f"--from=whole-{target} /parts/models /opt/models",
+        "--from=parts /parts/comfyui /opt/comfyui",
     ]
     assert own.all("RUN") == runtime.all("RUN") == []
     packages = [
@@ -95,14 +95,16 @@ def test_nothing_is_fetched_at_run_time_and_passwords_do_not_cross_a_network_in_
 
 
 def test_nothing_is_fetched_that_is_not_known_by_its_hash() -> None:
-    for stage in FILE.stages.values():
-        assert stage.all("ADD") == []
-        for step in stage.all("RUN"):
-            assert not re.search(r"\b(curl|wget|git)\b", step)
-            for command in re.split(r"&&|;", step):
-                if re.search(r"/pip (wheel|install|--python)", command):
-                    closed = "--require-hashes" in command or "--no-index" in command
-                    assert closed, command
+    """Of ComfyUI the script looks at the whole."""
+    steps = [step for stage in FILE.stages.values() for step in stage.all("RUN")]
+    scripts = [re.sub(r"\\\n\s*", "", path.read_text("utf-8")) for path in IMAGE.glob("*.sh")]
+    assert [stage.name for stage in FILE.stages.values() if stage.all("ADD")] == []
+    commands = [command for text in (*steps, *scripts) for command in re.split(r"&&|[;\n]", text)]
+    fetching = [text for text in commands if re.search(r"/pip (wheel|install|--python)", text)]
+    assert len(fetching) == 5
+    for command in fetching:
+        assert "--require-hashes" in command or "--no-index" in command, command
+    assert not [text for text in commands if re.search(r"\b(curl|wget|git)\b", text)]
 
 
 def test_build_secrets_stay_in_stages_that_are_thrown_away() -> None:
@@ -111,23 +113,15 @@ def test_build_secrets_stay_in_stages_that_are_thrown_away() -> None:
         for stage in FILE.stages.values()
         if any("--mount=type=secret" in step for step in stage.all("RUN"))
     }
-    assert seeing == {"tools", "packages-cpu", "packages-gpu"}
+    assert seeing == {"tools", "packages-cpu", "packages-gpu", "comfyui"}
     shipped = {stage.name for name in ("cpu", "gpu", "rootfs") for stage in FILE.lineage(name)}
     assert not seeing & shipped
     assert all("secret" not in name.lower() for name in FILE.arguments)
 
 
 def test_the_build_sees_what_it_copies_and_nothing_else() -> None:
-    lines = (DOCKER / "Dockerfile.dockerignore").read_text("utf-8").splitlines()
-    rules = [line for line in lines if line and not line.startswith("#")]
-    assert rules[0] == "*"
-    shown = {rule[1:] for rule in rules if rule.startswith("!")}
-    copied: set[str] = set()
-    for stage in FILE.stages.values():
-        for text in stage.all("COPY"):
-            if not text.startswith("--from="):
-                copied |= set(text.split()[:-1])
-    assert shown == copied
+    shown = shown_to(DOCKER / "Dockerfile")
+    assert shown == copied_by(FILE)
     assert [path for path in shown if not (ROOT / path).exists()] == []
 
 
@@ -148,7 +142,7 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_shellcheck_finds_nothing() -> None:
     scripts = [DOCKER / "appliance", *IMAGE.glob("*.sh")]
-    assert len(scripts) == 4
+    assert len(scripts) == 5
     done = subprocess.run(
         [tool("shellcheck"), *scripts], capture_output=True, text=True, check=False
     )
@@ -158,36 +152,9 @@ def test_shellcheck_finds_nothing() -> None:
 # --- The pinned packages -------------------------------------------------------------------------
 
 
-def pinned(lock: str) -> dict[str, str]:
-    """Name -> version; every one of them has a SHA-256."""
-    text = (IMAGE / lock).read_text("utf-8")
-    found: dict[str, str] = {}
-    for entry in re.sub(r"\\\n\s*", "", text).splitlines():
-        if not entry.startswith("#"):
-            match = re.fullmatch(r"([\w.-]+)==(\S+) (--hash=sha256:[0-9a-f]{64} ?)+", entry)
-            assert match, entry
-            found[match[1].lower().replace("_", "-")] = match[2]
-    return found
-
-
-def declared(*extras: str) -> list[Requirement]:
-    """The package's dependencies with those of its extras, followed into each other."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-    found = [Requirement(text) for text in project["dependencies"]]
-    waiting = list(extras)
-    while waiting:
-        for text in project["optional-dependencies"][waiting.pop()]:
-            requirement = Requirement(text)
-            if requirement.name == project["name"]:
-                waiting += requirement.extras
-            else:
-                found.append(requirement)
-    return found
-
-
 @targets
 def test_the_lock_holds_what_the_package_declares(target: str) -> None:
-    versions = pinned(f"{target}.txt")
+    versions = pinned(IMAGE / f"{target}.txt")
     extras = ("torch", "diffusion", "studio", "gateway", *(["gpu"] if target == "gpu" else []))
     for requirement in declared(*extras):
         if target == "gpu" and requirement.name == "onnxruntime":
@@ -198,7 +165,7 @@ def test_the_lock_holds_what_the_package_declares(target: str) -> None:
 
 
 def test_the_processors_image_holds_no_cuda_and_both_hold_the_same_rest() -> None:
-    cpu, gpu = pinned("cpu.txt"), pinned("gpu.txt")
+    cpu, gpu = pinned(IMAGE / "cpu.txt"), pinned(IMAGE / "gpu.txt")
     assert cpu["torch"].endswith("+cpu")
     assert not [name for name in cpu if re.match(r"nvidia|cuda|triton", name)]
     assert {name for name in cpu if name in gpu and cpu[name] != gpu[name]} == {"torch"}
@@ -207,7 +174,7 @@ def test_the_processors_image_holds_no_cuda_and_both_hold_the_same_rest() -> Non
 
 def test_there_is_no_node_manager() -> None:
     for lock in LOCKS:
-        assert not [name for name in pinned(lock) if "manager" in name]
+        assert not [name for name in pinned(IMAGE / lock) if "manager" in name]
 
 
 # --- The scripts ---------------------------------------------------------------------------------
@@ -301,6 +268,7 @@ def test_of_comfyui_only_what_runs_is_taken(tmp_path: Path) -> None:
     for name in (
         "custom_nodes/manager/__init__.py", "models/a.safetensors", ".git/config", "tests/t.py",
         "comfy/__pycache__/sd.pyc", "output/photo.png", "user/keys.json",
+        "comfy/text_encoders/t5_tokenizer/tokenizer.json",
     ):  # fmt: skip
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         (tree / name).write_text("not for the image")
@@ -337,7 +305,59 @@ def test_without_comfyui_the_build_says_how_to_give_it(tmp_path: Path) -> None:
         script("comfyui_source").take(tmp_path, tmp_path / "taken", "0" * 64)
 
 
-def test_comfyui_writes_only_to_data_and_uses_the_card_only_where_there_is_one() -> None:
+def fetched(address: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, IMAGE / "comfyui_source.py", "fetch", address, folder],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_comfyui_is_fetched_as_the_archive_that_its_upstream_offers(tmp_path: Path) -> None:
+    tree = work_tree(tmp_path / "tree")
+    (tmp_path / "served").mkdir()
+    with archive_server(tree, tmp_path / "served") as address:
+        assert fetched(address, tmp_path / "fetched").returncode == 0
+        missing = fetched(address + ".not-there", tmp_path / "nothing")
+    source = script("comfyui_source")
+    assert source.digest(tmp_path / "fetched") == source.digest(tree)
+    assert missing.returncode == 1 and "404" in missing.stderr
+    assert "--build-arg COMFYUI_ARCHIVE" in missing.stderr and "Traceback" not in missing.stderr
+
+
+def test_a_broken_or_hostile_archive_leaves_nothing_outside(tmp_path: Path) -> None:
+    archive = tmp_path / "hostile.tar.gz"
+    with tarfile.open(archive, "w:gz") as file:
+        for name, kind in (
+            ("top/../../escaped", tarfile.REGTYPE),
+            ("top/link", tarfile.SYMTYPE),
+            ("top/main.py", tarfile.REGTYPE),
+        ):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = kind, "/etc/passwd"
+            file.addfile(member, io.BytesIO())
+    assert fetched(archive.as_uri(), tmp_path / "a/b/c").returncode == 0
+    found = {path.name for path in tmp_path.rglob("*") if not path.is_dir()}
+    assert found == {"hostile.tar.gz", "main.py"}
+    archive.write_bytes(archive.read_bytes()[:40])
+    assert "could not be had" in fetched(archive.as_uri(), tmp_path / "b").stderr
+
+
+def test_only_wheels_of_tensorrt_10_are_put_beside_the_others(tmp_path: Path) -> None:
+    for name in ("tensorrt_cu13_libs-10.16.1.11-py3-none-any.whl", "torch-2.13.0.whl"):
+        (tmp_path / name).touch()
+    done = subprocess.run(
+        [IMAGE / "packages.sh", "tensorrt", tmp_path], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2 and "there is torch-2.13.0.whl" in done.stderr
+    (tmp_path / "empty").mkdir()
+    without = [IMAGE / "packages.sh", "tensorrt", tmp_path / "empty"]
+    assert subprocess.run(without, check=False).returncode == 0
+
+
+def test_comfyui_writes_only_to_data_and_uses_the_card_only_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(str(IMAGE))  # it imports what lies beside it
     options = script("comfyui").options
     cpu, gpu = options("cpu", "0.0.0.0"), options("gpu", "0.0.0.0")
     assert cpu == [*gpu, "--cpu"]
@@ -345,6 +365,36 @@ def test_comfyui_writes_only_to_data_and_uses_the_card_only_where_there_is_one()
     written = [gpu[gpu.index(f"--{n}-directory") + 1] for n in ("input", "output", "temp", "user")]
     assert all(path.startswith("/data/") for path in written)
     assert gpu[gpu.index("--database-url") + 1].startswith("sqlite:////data/")
+
+
+def test_what_the_image_leaves_out_can_be_imported_and_not_used() -> None:
+    code = """
+import importlib.util, sys
+sys.path.insert(0, sys.argv[1])
+import absent
+absent.PACKAGES = ("av", "json")
+absent.stand_in()
+import av, json
+from av.video.reformatter import ColorTrc
+table = {ColorTrc.BT709: 1, ColorTrc.SMPTE2084: 2}
+def play(container: av.container.InputContainer | None) -> None: ...
+assert len(table) == 2 and ColorTrc.BT709 is ColorTrc.BT709
+assert not isinstance(3, av.VideoStream) and importlib.util.find_spec("av.error")
+assert json.loads("[]") == [], "what is there wins"
+try:
+    av.open("film.mp4")
+except RuntimeError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, IMAGE], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "av.open is not in this image.\n"
+
+
+@targets
+def test_no_encoders_under_the_gpl_are_in_it(target: str) -> None:
+    assert not {"av", "torchaudio"} & set(pinned(IMAGE / f"{target}.txt"))
 
 
 def test_the_bill_of_materials_is_cyclonedx_and_the_same_each_time(tmp_path: Path) -> None:

@@ -1,1 +1,0 @@
-"""Stands in for torchaudio, which the host imports by name only; see launch_host.py."""
