@@ -57,7 +57,7 @@ photo: $(BIN)/.run
 lint: $(BIN)/.test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy custom_nodes/heliochrome auth/heliochrome_gateway
+	$(BIN)/mypy custom_nodes/heliochrome auth/heliochrome_gateway docker/marketplace
 
 test: lint
 	$(BIN)/python -m pytest -m "not large and not container" -n 2 --dist loadfile
@@ -65,9 +65,10 @@ test: lint
 test-all: lint
 	$(BIN)/python -m pytest
 
-# Needs root, Debian's buildah podman runc mmdebstrap, and ComfyUI in COMFYUI_DIR.
+# Needs root, Debian's buildah podman runc mmdebstrap docker.io docker-compose, and ComfyUI in
+# COMFYUI_DIR.
 container: $(BIN)/.test
-	$(BIN)/python -m pytest -m container tests/docker
+	$(BIN)/python -m pytest -m "container and not large" tests/docker tests/marketplace
 
 bench: $(BIN)/.test
 	$(BIN)/python -m pip install --quiet -e ".[bench]"

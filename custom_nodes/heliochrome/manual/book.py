@@ -31,6 +31,7 @@ _ORDER: Final = (
     "studio",
     "gateway",
     "appliance",
+    "marketplace",
     "api",
     "stable-diffusion",
     "serverless",

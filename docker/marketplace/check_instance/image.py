@@ -1,0 +1,174 @@
+"""A mounted root file system, read as its own system would read it, and nothing outside of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from fnmatch import fnmatchcase
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final
+
+# Of the kernel, of the moment, or layers of images: not walked through.
+ELSEWHERE: Final = {"proc", "sys", "dev", "run", "snap", "var/lib/docker", "var/lib/containerd"}
+
+
+@dataclass
+class Image:
+    """A root file system. card: whether the instance has one."""
+
+    root: Path
+    card: bool = True
+    max_age: timedelta = timedelta(days=30)
+
+    def at(self, path: str) -> Path | None:
+        """Where a path of the image is here, links followed as the image's own system would."""
+        waiting = path.split("/")[::-1]
+        way: list[str] = []
+        links = 0
+        while waiting:
+            part = waiting.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                way = way[:-1]
+                continue
+            step = self.root.joinpath(*way, part)
+            try:
+                is_link = stat.S_ISLNK(step.lstat().st_mode)
+                target = str(step.readlink()) if is_link else ""
+            except OSError:
+                return None
+            if not is_link:
+                way.append(part)
+            elif (links := links + 1) > 40:
+                return None
+            else:
+                way = [] if target.startswith("/") else way
+                waiting += target.split("/")[::-1]
+        return self.root.joinpath(*way)
+
+    def entry(self, path: str) -> Path | None:
+        """As `at`, but of a link the link itself."""
+        folder, _, name = path.rpartition("/")
+        place = self.at(folder)
+        return place / name if place is not None and os.path.lexists(place / name) else None
+
+    def has(self, path: str) -> bool:
+        """A link is there also where nothing is behind it."""
+        return self.entry(path) is not None
+
+    def link(self, path: str) -> str:
+        """What a link says; empty where there is none."""
+        found = self.entry(path)
+        return str(found.readlink()) if found is not None and found.is_symlink() else ""
+
+    def data(self, path: str) -> bytes:
+        """Of a plain file; empty where there is none."""
+        found = self.at(path)
+        return found.read_bytes() if found is not None and found.is_file() else b""
+
+    def text(self, path: str) -> str:
+        return self.data(path).decode("utf-8", "replace")
+
+    def lines(self, path: str) -> list[str]:
+        """Without comments and empty ones."""
+        found = (line.strip() for line in self.text(path).splitlines())
+        return [line for line in found if line and not line.startswith("#")]
+
+    def names(self, folder: str, pattern: str = "*") -> list[str]:
+        """Paths of what lies in a folder, sorted; hidden ones too."""
+        found = self.at(folder)
+        if found is None or not found.is_dir():
+            return []
+        names = sorted(entry.name for entry in found.iterdir())
+        return [f"{folder}/{name}" for name in names if fnmatchcase(name, pattern)]
+
+    def below(self, folder: str) -> Iterator[tuple[str, os.stat_result]]:
+        """All that lies below a folder of the same disk, no link followed."""
+        start = self.at(folder)
+        if start is None or not start.is_dir():
+            return
+        device = start.lstat().st_dev
+        waiting = [start]
+        while waiting:
+            for entry in sorted(waiting.pop().iterdir()):
+                inner = entry.relative_to(self.root).as_posix()
+                known = entry.lstat()
+                yield inner, known
+                same = known.st_dev == device and inner not in ELSEWHERE
+                if stat.S_ISDIR(known.st_mode) and same:
+                    waiting.append(entry)
+
+    def files(self, *folders: str) -> list[str]:
+        """All below them that is no folder."""
+        return [
+            inner
+            for folder in folders
+            for inner, known in self.below(folder)
+            if not stat.S_ISDIR(known.st_mode)
+        ]
+
+    @cached_property
+    def packages(self) -> dict[str, str]:
+        """Of what is installed whole, its version; of the rest, its state in brackets."""
+        found: dict[str, str] = {}
+        for entry in self.text("var/lib/dpkg/status").split("\n\n"):
+            known = dict(re.findall(r"^(Package|Status|Version): (.*)$", entry, re.MULTILINE))
+            if known.get("Status", "").endswith(" ok installed"):
+                found[known["Package"]] = known["Version"]
+            elif known and not known.get("Status", "").endswith(("config-files", "not-installed")):
+                found[known["Package"]] = f"({known.get('Status')})"
+        return found
+
+    def without(self, *packages: str) -> list[str]:
+        """Those that are not installed whole."""
+        return [f"no {name}" for name in packages if self.packages.get(name, "(").startswith("(")]
+
+    def masked(self, unit: str) -> bool:
+        return self.link(f"etc/systemd/system/{unit}") == "/dev/null"
+
+    @cached_property
+    def accounts(self) -> list[list[str]]:
+        """Of each its name, password, uid, gid, comment, home and shell."""
+        found = [line.split(":") for line in self.lines("etc/passwd")]
+        return [(parts + [""] * 7)[:7] for parts in found]
+
+    @cached_property
+    def homes(self) -> dict[Path, str]:
+        """Folder here -> its path in the image."""
+        paths = ["root", *self.names("home"), *(account[5] for account in self.accounts)]
+        found: dict[Path, str] = {}
+        for path in paths:
+            place = self.at(path)
+            if place is not None and place.is_dir():
+                found.setdefault(place, path.strip("/"))
+        return found
+
+    def in_homes(self, *names: str) -> list[str]:
+        paths = (f"{home}/{name}".lstrip("/") for home in self.homes.values() for name in names)
+        return [path for path in paths if self.has(path)]
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        pairs = (line.partition("=") for line in self.lines("opt/heliochrome/.env"))
+        return {name: value for name, _, value in pairs}
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What `install` wrote down; empty if it cannot be read."""
+        return json_object(self.text("opt/heliochrome/prepared.json"))
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Empty if it is none."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

@@ -1,0 +1,56 @@
+"""Proves on a mounted file system that the machine image may be sold.
+
+Reads only, and follows no link out of the folder. One line a point: `ok` or `FAIL`, its name, what
+is expected, what was found. Exit code: 0 all are met, 1 not all, 2 no root file system.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+from .image import Image
+from .points import check
+
+
+def is_root(image: Image) -> bool:
+    """Whether a system that dpkg knows lies in it."""
+    needed = ("etc/passwd", "usr/lib/os-release", "var/lib/dpkg/status")
+    return all(image.data(path) for path in needed)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Writes the lines and returns the exit code."""
+    parser = argparse.ArgumentParser(
+        "check_instance", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("root", type=Path, help="folder that the image's disk is mounted on")
+    parser.add_argument(
+        "--cpu", action="store_true", help="the image is for instances without card"
+    )
+    parser.add_argument("--max-age-days", type=int, default=30, metavar="N")
+    given = parser.parse_args(arguments)
+    image = Image(Path(given.root).resolve(), not given.cpu, timedelta(days=given.max_age_days))
+    if not is_root(image):
+        sys.stderr.write(
+            f"check_instance: Expected a root file system of Debian or Ubuntu. Came: {given.root}, "
+            "without etc/passwd, usr/lib/os-release or var/lib/dpkg/status. Name the folder that "
+            "the system's disk is mounted on.\n"
+        )
+        return 2
+    failed = asked = 0
+    for point, wrong in check(image):
+        asked += 1
+        if not wrong:
+            sys.stdout.write(f"ok   {point.name}: {point.what}\n")
+            continue
+        failed += 1
+        more = f" and {len(wrong) - 5} more" if len(wrong) > 5 else ""
+        found = ", ".join(ascii(text)[1:-1] for text in wrong[:5])
+        sys.stdout.write(f"FAIL {point.name}: expected {point.what}; found {found}{more}\n")
+    for name in ("time", "docker", "toolkit", "driver", "image", "image_id"):
+        sys.stdout.write(f"     {name}: {ascii(image.record.get(name) or 'none')[1:-1]}\n")
+    sys.stdout.write(f"{asked} points, {failed} not met\n")
+    return 1 if failed else 0

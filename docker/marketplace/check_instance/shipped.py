@@ -1,0 +1,12 @@
+"""The files beside this package: what prepare-instance lays, and lists that seal-instance reads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+MARKETPLACE: Final = Path(__file__).resolve().parents[1]
+
+
+def listed(name: str) -> list[str]:
+    return (MARKETPLACE / f"{name}.txt").read_text("utf-8").split()

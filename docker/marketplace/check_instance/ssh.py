@@ -1,0 +1,62 @@
+"""Who gets in over ssh: what sshd takes, whose keys, and that its own are made anew."""
+
+from __future__ import annotations
+
+import re
+
+from .image import Image
+
+
+def sshd(image: Image) -> list[str]:
+    """What sshd would take: the first value of each keyword, and all that Match blocks say."""
+    first: dict[str, str] = {}
+    matched: list[tuple[str, str]] = []
+    _read(image, "etc/ssh/sshd_config", first, matched, 0)
+    allowed = {
+        "passwordauthentication": ("yes", {"no"}),
+        "kbdinteractiveauthentication": ("yes", {"no"}),
+        "permitemptypasswords": ("no", {"no"}),
+        "permitrootlogin": ("yes", {"no", "prohibit-password", "without-password"}),
+        "authorizedkeysfile": ("none", {"none", ".ssh/authorized_keys .ssh/authorized_keys2",
+                                        ".ssh/authorized_keys"}),
+        "authorizedkeyscommand": ("none", {"none"}),
+        "trustedusercakeys": ("none", {"none"}),
+    }  # fmt: skip
+    said = [(name, first.get(name, default)) for name, (default, _) in allowed.items()]
+    return [
+        f"{name} {value}"
+        for name, value in [*said, *matched]
+        if name in allowed and value not in allowed[name][1]
+    ]
+
+
+def _read(
+    image: Image, path: str, first: dict[str, str], matched: list[tuple[str, str]], depth: int
+) -> None:
+    inside = False
+    for line in image.lines(path):
+        keyword, _, value = re.sub(r"[\s=]+", " ", line).partition(" ")
+        name, value = keyword.lower(), value.strip('" ').lower()
+        name = name.replace("challengeresponse", "kbdinteractive")
+        if name == "match":
+            inside = True
+        elif name == "include" and depth < 16:
+            for pattern in re.sub(r"[\s=]+", " ", line).split(" ")[1:]:
+                whole = pattern if pattern.startswith("/") else f"etc/ssh/{pattern}"
+                folder, _, last = whole.strip("/").rpartition("/")
+                for included in image.names(folder, last):
+                    _read(image, included, first, matched, depth + 1)
+        elif inside:
+            matched.append((name, value))
+        else:
+            first.setdefault(name, value)
+
+
+def authorized_keys(image: Image) -> list[str]:
+    """Those that are not empty; a link never is."""
+    found = image.in_homes(".ssh/authorized_keys", ".ssh/authorized_keys2")
+    return [path for path in found if (place := image.entry(path)) and place.lstat().st_size]
+
+
+def host_keys(image: Image) -> list[str]:
+    return image.names("etc/ssh", "ssh_host_*")

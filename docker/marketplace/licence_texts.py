@@ -1,0 +1,89 @@
+"""Where in an image's root the texts of licences lie, and which libraries wheels brought along."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+PACKAGES: Final = "opt/heliochrome/lib/python3.11/site-packages"
+STATUS: Final = "var/lib/dpkg/status"
+_DOC: Final = "usr/share/doc"
+_TEXT: Final = re.compile(r"(?i)^(licen[sc]e|copying|notice|authors|copyright|third.?party)")
+
+
+def folder_of(root: Path, name: str, version: str) -> Path | None:
+    """The dist-info of a Python package; name: as CycloneDX has it, lower case with dashes."""
+    for found in (root / PACKAGES).glob("*.dist-info"):
+        own, _, rest = found.name.removesuffix(".dist-info").rpartition("-")
+        if re.sub(r"[-_.]+", "-", own).lower() == name and rest == version:
+            return found
+    return None
+
+
+def of_python(root: Path, name: str, version: str) -> tuple[str, ...]:
+    """Paths within the image, of the package's own texts."""
+    folder = folder_of(root, name, version)
+    if folder is None:
+        return ()
+    within = [path for path in folder.rglob("*") if _TEXT.match(path.name) and path.is_file()]
+    # A few lie beside the code, as NVIDIA's do.
+    record = folder / "RECORD"
+    listed = record.read_text("utf-8").splitlines() if record.is_file() else []
+    beside = [
+        path
+        for line in listed
+        if _TEXT.match(Path(line.split(",")[0]).name)
+        and (path := folder.parent / line.split(",")[0]).is_file()
+    ]
+    # A folder called licenses is no text, and Python's own leftovers are none.
+    found = {path for path in (*within, *beside) if path.suffix not in (".py", ".pyc")}
+    return tuple(sorted(f"/{path.relative_to(root)}" for path in found))
+
+
+def of_debian(root: Path, name: str) -> tuple[str, ...]:
+    path = root / _DOC / name / "copyright"
+    return (f"/{_DOC}/{name}/copyright",) if path.is_file() or path.is_symlink() else ()
+
+
+def debian_licences(root: Path, name: str) -> str:
+    """The short names of a machine-readable copyright file (DEP 5); "" if it is not one."""
+    path = root / _DOC / name / "copyright"
+    try:
+        text = path.read_text("utf-8", errors="replace")
+    except OSError:  # a link to a folder that this image does not have
+        return ""
+    if "Format:" not in text.partition("\n\n")[0]:
+        return ""
+    names = (line.strip() for line in re.findall(r"^License:[ \t]*(\S.*)$", text, re.MULTILINE))
+    return ", ".join(sorted(set(names), key=str.casefold))
+
+
+def debian_sources(root: Path) -> Mapping[str, tuple[str, str]]:
+    """By the name of the binary package: the source's name and version."""
+    found: dict[str, tuple[str, str]] = {}
+    for paragraph in (root / STATUS).read_text("utf-8").split("\n\n"):
+        lines = re.findall(r"^([\w-]+): (.*)$", paragraph, re.MULTILINE)
+        fields: dict[str, str] = dict(lines)
+        if "Package" in fields and "Version" in fields:
+            source, _, version = fields.get("Source", fields["Package"]).partition(" ")
+            found[fields["Package"]] = (source, version.strip("()") or fields["Version"])
+    return found
+
+
+def libraries(root: Path) -> Iterator[tuple[str, str]]:
+    """(package, file name) of every shared library in a wheel, those in NAME.libs included."""
+    packages = root / PACKAGES
+    owners = {}
+    for record in packages.glob("*.dist-info/RECORD"):
+        own = record.parent.name.removesuffix(".dist-info").rpartition("-")[0]
+        name = re.sub(r"[-_.]+", "-", own).lower()
+        for line in record.read_text("utf-8").splitlines():
+            listed = line.split(",")[0]
+            if ".so" in Path(listed).name:
+                owners[listed] = name
+    for path in sorted(packages.rglob("*.so*")):
+        place = path.relative_to(packages)
+        own = owners.get(place.as_posix(), place.parts[0].removesuffix(".libs"))
+        yield re.sub(r"[-_.]+", "-", own).lower(), path.name
