@@ -56,9 +56,11 @@ def _inside(folder: Path, command: Sequence[str]) -> int:
     server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     server.bind(("127.0.0.1", 53))
     asked: set[str] = set()
-    threading.Thread(target=_answer, args=(server, asked), daemon=True).start()
+    hearing = threading.Thread(target=_answer, args=(server, asked), daemon=True)
+    hearing.start()
     code = subprocess.run(command, check=False).returncode
-    (folder / "names.json").write_text(json.dumps(sorted(asked)))
+    if hearing.is_alive():  # else nothing is written, and whoever asked fails
+        (folder / "names.json").write_text(json.dumps(sorted(asked)))
     return code
 
 

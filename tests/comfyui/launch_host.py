@@ -19,7 +19,7 @@ if __name__ == "__main__":
     os.chdir(folder)
     sys.path[0] = folder
     sys.argv = ["main.py", *arguments]
-    absent.stand_in()
     library = absent.declare_torchvision()
+    absent.stand_in()
     runpy.run_path("main.py", run_name="__main__")
     del library

@@ -15,7 +15,7 @@ from PIL import Image
 
 class ToyHost:
     """fault: "" | "no pack" | "not found" | "html" | "closes" | "lost error" | "no picture" |
-    "too large". prompts: what it was asked to run."""
+    "too large" | "never ends". prompts: what it was asked to run."""
 
     def __init__(self, fault: str) -> None:
         self.fault = fault
@@ -64,7 +64,10 @@ class ToyHost:
         return web.json_response({request.match_info["run"]: entry} if known else {})
 
     async def queue(self, request: web.Request) -> web.Response:
-        return web.json_response({"queue_running": [], "queue_pending": []})
+        running = [[0, prompt["prompt_id"]] for prompt in self.prompts]
+        if self.fault != "never ends":
+            running = []
+        return web.json_response({"queue_running": running, "queue_pending": []})
 
     def app(self) -> web.Application:
         app = web.Application()

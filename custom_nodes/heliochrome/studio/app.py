@@ -6,12 +6,13 @@ import asyncio
 import logging
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from aiohttp import web
 
 from ..core.disk import FULL
-from ..core.errors import HeliochromeError
+from ..core.errors import HeliochromeError, OutputFailed
 from ..manual.web import routes as manual
 from . import page
 from .answers import error_answer
@@ -43,7 +44,8 @@ def create_app(settings: StudioSettings) -> web.Application:
     shelf = Shelf(base, settings.max_photo_pixels, settings.max_user_bytes)
     shelf.sweep()
     jobs, queue, outbox = Jobs(base, shelf), Queue(base), Outbox(base)
-    KeptSelfTest(queue).forget()
+    self_test = KeptSelfTest(queue)
+    self_test.forget()
     webhooks = Webhooks(settings, outbox)
     api = Api(settings, shelf, jobs, queue, webhooks)
     # Bodies are read piece by piece, with limits of their own.
@@ -60,6 +62,8 @@ def create_app(settings: StudioSettings) -> web.Application:
         upkeep.cancel()
         await asyncio.gather(upkeep, return_exceptions=True)
         await supervisor.stop()
+        with suppress(OutputFailed):  # it is in the log, and asked for again at the start
+            self_test.forget()
         base.close()
 
     app.cleanup_ctx.append(working)

@@ -243,7 +243,7 @@ class ComfyUIEngine:
 
     def _away(self, why: str, *, begun: bool = False) -> EngineAway:
         return EngineAway(
-            f"ComfyUI at {self._origin} cannot be used: {why}. The photograph waits until it is "
+            f"ComfyUI at {self._origin} cannot be used: {why}. Its work waits until it is "
             "there again.",
             begun=begun,
         )

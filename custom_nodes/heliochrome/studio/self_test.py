@@ -32,12 +32,10 @@ _SHARE: Final = 0.01
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of one preset. seconds: with opening the model, for the first one. text: what was found, a
-    complete English sentence."""
+    """Of one preset. text: what was found, a complete English sentence."""
 
     preset: str
     good: bool
-    seconds: float
     text: str
 
     def __str__(self) -> str:
@@ -64,14 +62,13 @@ def _examine(engine: Engine, preset: str, cancel: Cancel) -> Outcome:
     except HeliochromeError as error:
         if isinstance(error, Cancelled) or (isinstance(error, EngineAway) and not error.begun):
             raise
-        return Outcome(preset, False, round(time.monotonic() - began, 2), str(error))
-    seconds = round(time.monotonic() - began, 2)
+        return Outcome(preset, False, str(error))
+    seconds = time.monotonic() - began
     if fault := _fault(picture, treated.image):
-        return Outcome(preset, False, seconds, fault)
+        return Outcome(preset, False, fault)
     height, width = picture.shape[:2]
-    return Outcome(
-        preset, True, seconds, f"A picture of {width} x {height} was coloured in {seconds} s."
-    )
+    text = f"A picture of {width} x {height} was coloured, with getting ready, in {seconds:.1f} s."
+    return Outcome(preset, True, text)
 
 
 def _fault(before: ImageArray, after: ImageArray) -> str | None:
@@ -90,11 +87,16 @@ class KeptSelfTest:
     """The one of a server's worker, which is made once for each start of the server."""
 
     def __init__(self, queue: Queue) -> None:
+        """Raises OutputFailed."""
         self._queue = queue
+        self._found: tuple[Outcome, ...] = ()
+        if self._kept() == _AT_IT:  # so a worker before this one was, and has ended
+            self._found = tuple(Outcome(preset, False, _ENDED) for preset in PRESETS)
 
     def forget(self) -> None:
-        """When the server starts: model and machine may be other ones."""
-        self._keep("")
+        """When the server starts or ends: model and machine may be other ones next time."""
+        if self._kept():
+            self._keep("")
 
     def outcomes(self) -> tuple[Outcome, ...]:
         """Empty as long as there are none."""
@@ -104,21 +106,19 @@ class KeptSelfTest:
     def make(self, engine: Engine, cancel: Cancel) -> tuple[Outcome, ...]:
         """The outcomes, made now if there are none; but not again what has ended a worker.
 
-        Raises EngineAway, OutputFailed, and what `cancel` raises; it can then be made anew.
+        Raises EngineAway, OutputFailed, and what `cancel` raises; asked again, it goes on.
         """
-        if found := self.outcomes():
-            return found
-        if self._kept() == _AT_IT:
-            found = tuple(Outcome(preset, False, 0.0, _ENDED) for preset in PRESETS)
-        else:
+        if known := self.outcomes():
+            return known
+        if not self._found:
             self._keep(_AT_IT)
             try:
-                found = examine(engine, cancel)
+                self._found = examine(engine, cancel)
             except HeliochromeError:
                 self._keep("")
                 raise
-        self._keep(json.dumps([asdict(outcome) for outcome in found]))
-        return found
+        self._keep(json.dumps([asdict(outcome) for outcome in self._found]))
+        return self._found
 
     def _kept(self) -> str:
         return self._queue.engine().get(_FACT, "")

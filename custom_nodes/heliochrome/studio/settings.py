@@ -21,6 +21,10 @@ _LEAST_SECRET: Final = 16
 _MIB: Final = 1024 * 1024
 
 
+def _own_folder() -> Path:
+    return user_data_path("heliochrome-studio")
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudioSettings:
     """Validated on construction; raises BadSetting. `variable(field)` names where each comes from.
@@ -39,7 +43,7 @@ class StudioSettings:
     listen_host: str = "127.0.0.1"
     listen_port: int = 8190
     token: str = field(repr=False)
-    folder: Path = field(default_factory=lambda: user_data_path("heliochrome-studio"))
+    folder: Path = field(default_factory=_own_folder)
     comfyui: str | None = None
     model: str = DEFAULT_MODEL
     backend: str = AUTO
@@ -61,7 +65,7 @@ class StudioSettings:
         for name in ("comfyui", *(["webhook_origins"] if self.webhook_origins else [])):
             given = getattr(self, name)
             for origin in given if isinstance(given, tuple) else [given] if given else []:
-                _require_origin(variable(name), origin)
+                require_origin(variable(name), origin)
         if self.webhook_origins and len(self.webhook_secret) < _LEAST_SECRET:
             raise BadSetting(
                 f"{variable('webhook_origins')} needs {variable('webhook_secret')}, of at least "
@@ -98,7 +102,18 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def _require_origin(name: str, text: str) -> None:
+def folder_of(environ: Mapping[str, str]) -> Path:
+    """Where the studio of this environment keeps everything, for who has not its token.
+
+    Raises BadSetting.
+    """
+    name = variable("folder")
+    text = environ.get(name, "").strip()
+    return variables.path(name, text) if text else _own_folder()
+
+
+def require_origin(name: str, text: str) -> None:
+    """Raises BadSetting, in which `name` says what `text` was given for."""
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0

@@ -52,26 +52,30 @@ class Worker:
         self._shelf = Shelf(base, settings.max_photo_pixels, settings.max_user_bytes)
         self._engine, self._stop = engine, stop
         self._self_test = KeptSelfTest(self._queue) if settings.self_test else None
+        self._put_off = ""  # why the self-test waits, as it was last said
         self._said: str | None = None  # what the page shows, once we have said something
 
     def run(self) -> None:
         """Until `stop` is set."""
         self._noted(self._recover)
         while not self._stop.is_set():
-            if self._is_ready() and (found := self._noted(self._queue.next)) is not None:
-                self._one(*found)
-            elif self._self_test is not None:
-                self._examine(self._self_test)
-            else:
+            if self._noted(self._queue.positions):
+                if self._is_ready() and (found := self._noted(self._queue.next)) is not None:
+                    self._one(*found)
+                continue
+            self._say("")
+            if self._self_test is None:
                 self._stop.wait(_IDLE_S)
+            else:
+                self._examine(self._self_test)
         self._engine.close()
 
     def _examine(self, self_test: KeptSelfTest) -> None:
         """While there are no photographs to do. It also gets the model ready for the first one."""
 
         def cancel() -> None:
-            if self._stop.is_set():
-                raise Stopping("The worker ends.")
+            if self._stop.is_set() or self._queue.positions():
+                raise Stopping("The self-test makes way.")
 
         try:
             self._engine.ready()
@@ -79,7 +83,9 @@ class Worker:
         except Stopping:
             return
         except (EngineAway, OutputFailed) as error:
-            _log.warning("The self-test waits: %s", error)
+            if str(error) != self._put_off:
+                self._put_off = str(error)
+                _log.warning("The self-test waits: %s", error)
             self._stop.wait(_AWAY_S)
             return
         self._self_test = None
@@ -92,10 +98,7 @@ class Worker:
             self._queue.broke_off(photo)
 
     def _is_ready(self) -> bool:
-        """Whether there is something to do and something to do it."""
-        if not self._noted(self._queue.positions):
-            self._say("")
-            return False
+        """Whether there is something to do the work."""
         try:
             self._engine.ready()
         except EngineAway as error:
