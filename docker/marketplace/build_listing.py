@@ -1,9 +1,10 @@
 """Makes the folder of the marketplace listing: guides, drawings, texts, template, licences.
 
-python docker/marketplace/build_listing.py OUT [--sbom FILE --root DIR]
+python docker/marketplace/build_listing.py OUT [--sbom FILE --root DIR [--host DIR]]
 
 Needs Chromium, a font with Chinese, and pypdf. With --sbom, the image's list of components, and
---root, its files, the list of licences is written as well; without them it is left out.
+--root, its files, the list of licences is written as well; --host, the instance's disk, adds the
+packages of its system. Without them it is left out.
 """
 
 from __future__ import annotations
@@ -18,13 +19,11 @@ from pathlib import Path
 from typing import Final
 
 import chromium
-import licence_list
-import licence_texts
 import licences
 import product_texts
 import searchable
 import user_guide
-from licence_terms import BadTerms, Policy
+from licence_terms import BadTerms
 
 from heliochrome.manual import Manual
 from heliochrome.version import __version__
@@ -47,12 +46,12 @@ _KNOWN: Final = (
 )
 
 
-def build(folder: Path, sbom: Path | None, root: Path | None) -> None:
+def build(folder: Path, sbom: Path | None, root: Path | None, host: Path | None) -> None:
     """Write everything into `folder`, which is empty."""
     texts = product_texts.read()
     # First, as it says no soonest.
     if sbom and root:
-        (folder / "licences.md").write_text(_licences(sbom, root), encoding="utf-8")
+        (folder / "licences.md").write_text(licences.page(sbom, root, host), encoding="utf-8")
     logo = (HERE / "logo.svg").read_text("utf-8")
     chromium.png(logo, folder / "logo.png", (200, 200))
     manual = Manual.read()
@@ -86,31 +85,26 @@ def size_of(svg: str) -> tuple[int, int]:
     return int(found[1]), int(found[2])
 
 
-def _licences(sbom: Path, root: Path) -> str:
-    if not (root / licence_texts.STATUS).is_file():
-        raise BadOrder(f"--root: expected the image's whole root, {root} has no dpkg status.")
-    found = licences.read_sbom(sbom)
-    policy = Policy.read()
-    return licence_list.markdown(found, licences.parts(found, root, policy), policy.notes)
-
-
 def main(given: Sequence[str] | None = None) -> int:
     asked = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     asked.add_argument("out", type=Path)
     asked.add_argument("--sbom", type=Path)
     asked.add_argument("--root", type=Path)
+    asked.add_argument("--host", type=Path)
     order = asked.parse_args(given)
     try:
         if order.out.exists():
             raise BadOrder(f"Expected a name that is free, {order.out} is there. Remove it first.")
         if (order.sbom is None) != (order.root is None):
             raise BadOrder("Expected --sbom and --root together, one came. Give both or none.")
+        if order.host and not order.sbom:
+            raise BadOrder("Expected --sbom and --root with --host, none came. Give all three.")
         order.out.parent.mkdir(parents=True, exist_ok=True)
         # In place whole or not at all.
         with tempfile.TemporaryDirectory(dir=order.out.parent) as name:
             made = Path(name) / "listing"
             made.mkdir()
-            build(made, order.sbom, order.root)
+            build(made, order.sbom, order.root, order.host)
             made.rename(order.out)
     except _KNOWN as problem:
         sys.stderr.write(f"{problem}\n")

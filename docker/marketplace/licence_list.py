@@ -9,8 +9,13 @@ if TYPE_CHECKING:
     from licences import Part
 
 
-def markdown(sbom: Mapping[str, Any], parts: Sequence[Part], notes: Mapping[str, str]) -> str:
-    """notes: what the policy says beside the tables."""
+def markdown(
+    sbom: Mapping[str, Any],
+    parts: Sequence[Part],
+    notes: Mapping[str, str],
+    system: Sequence[Part] = (),
+) -> str:
+    """notes: what the policy says beside the tables. system: packages around the image."""
     image = sbom["metadata"]["component"]
     of = {origin: [part for part in parts if part.origin == origin] for origin in
           ("python", "debian")}  # fmt: skip
@@ -43,15 +48,25 @@ def markdown(sbom: Mapping[str, Any], parts: Sequence[Part], notes: Mapping[str,
         "",
         "## Debian packages",
         "",
-        *_table(("package", "version", "licences named in it", "text in the image", "source"),
-                ((p.name, p.version, p.licence or "see the text", _texts(p), p.source)
-                 for p in of["debian"])),
-        "",
-        "## Sources",
-        "",
-        notes["offer"],
+        *_debian(of["debian"], "text in the image"),
     ]  # fmt: skip
+    if system:
+        lines += ["## The instance's system", "", notes["system"]]
+        lines += _debian(system, "text on the instance")
+    lines += ["## Sources", "", notes["offer"]]
     return "\n".join(lines)
+
+
+def _debian(parts: Sequence[Part], text: str) -> Iterator[str]:
+    yield from _table(
+        ("package", "version", "licences named in it", text, "source"),
+        ((p.name, p.version, p.licence or "see the text", _texts(p), p.source) for p in parts),
+    )
+    yield ""
+    some = ", ".join(f"{p.name} ({', '.join(p.to_read)})" for p in parts if p.to_read)
+    if some:
+        yield f"For some of their files under what no sold image may hold, to be read: {some}."
+        yield ""
 
 
 def _table(heads: Sequence[str], rows: Iterator[Sequence[str]]) -> Iterator[str]:

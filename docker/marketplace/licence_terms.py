@@ -42,13 +42,18 @@ class Policy:
             found["notes"],
         )
 
+    def refuses(self, expression: str) -> bool:
+        """Whether it names what no sold image may hold, and leaves no choice."""
+        text = expression.casefold()
+        return any(word in text for word in self.refused) and " or " not in text
+
     def kind(self, expression: str) -> Kind:
         """expression: a name as packages state it, or SPDX with AND, OR and brackets."""
         text = expression.strip()
         named = self.kinds.get(text.casefold())
         if named:
             return named
-        if any(word in text.casefold() for word in self.refused) and " or " not in text.casefold():
+        if self.refuses(text):
             return "refused"
         for joined, pick in ((" OR ", min), (" AND ", max)):
             parts = _split(text, joined)

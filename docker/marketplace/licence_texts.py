@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
+from urllib.parse import quote
 
 PACKAGES: Final = "opt/heliochrome/lib/python3.11/site-packages"
 STATUS: Final = "var/lib/dpkg/status"
 _DOC: Final = "usr/share/doc"
 _TEXT: Final = re.compile(r"(?i)^(licen[sc]e|copying|notice|authors|copyright|third.?party)")
+
+
+class Package(NamedTuple):
+    """A binary package of Debian's."""
+
+    name: str
+    version: str
+    source: str
+    source_version: str
 
 
 def folder_of(root: Path, name: str, version: str) -> Path | None:
@@ -47,29 +57,56 @@ def of_debian(root: Path, name: str) -> tuple[str, ...]:
     return (f"/{_DOC}/{name}/copyright",) if path.is_file() or path.is_symlink() else ()
 
 
-def debian_licences(root: Path, name: str) -> str:
-    """The short names of a machine-readable copyright file (DEP 5); "" if it is not one."""
+def debian_licences(root: Path, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The short names in a machine-readable copyright file (DEP 5): all, and those of the whole.
+
+    Of the whole is what `Files: *` says; without it, what is said of any file but Debian's own.
+    """
     path = root / _DOC / name / "copyright"
     try:
         text = path.read_text("utf-8", errors="replace")
     except OSError:  # a link to a folder that this image does not have
-        return ""
+        return (), ()
     if "Format:" not in text.partition("\n\n")[0]:
-        return ""
-    names = (line.strip() for line in re.findall(r"^License:[ \t]*(\S.*)$", text, re.MULTILINE))
-    return ", ".join(sorted(set(names), key=str.casefold))
+        return (), ()
+    named, whole, files = set(), set(), set()
+    for paragraph in re.split(r"\n[ \t]*\n", text):
+        for licence in re.findall(r"^License:[ \t]*(\S.*)$", paragraph, re.MULTILINE):
+            named.add(licence.strip())
+            patterns = re.findall(r"^Files:((?:.*\n(?=[ \t]))*.*)", paragraph, re.MULTILINE)
+            each = " ".join(patterns).split()
+            if "*" in each:
+                whole.add(licence.strip())
+            elif any(not pattern.startswith("debian/") for pattern in each):
+                files.add(licence.strip())
+    return _sorted(named), _sorted(whole or files)
 
 
-def debian_sources(root: Path) -> Mapping[str, tuple[str, str]]:
-    """By the name of the binary package: the source's name and version."""
-    found: dict[str, tuple[str, str]] = {}
+def _sorted(names: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(names, key=str.casefold))
+
+
+def debian_packages(root: Path) -> Mapping[str, Package]:
+    """What is installed, by name."""
+    found: dict[str, Package] = {}
     for paragraph in (root / STATUS).read_text("utf-8").split("\n\n"):
         lines = re.findall(r"^([\w-]+): (.*)$", paragraph, re.MULTILINE)
         fields: dict[str, str] = dict(lines)
-        if "Package" in fields and "Version" in fields:
+        installed = fields.get("Status", "").endswith(" installed")
+        if installed and "Package" in fields and "Version" in fields:
             source, _, version = fields.get("Source", fields["Package"]).partition(" ")
-            found[fields["Package"]] = (source, version.strip("()") or fields["Version"])
+            name, own = fields["Package"], fields["Version"]
+            found[name] = Package(name, own, source, version.strip("()") or own)
     return found
+
+
+def source_address(root: Path, package: Package) -> str:
+    """Where the distribution keeps it. Of a package that is not the distribution's it is wrong."""
+    place = f"{quote(package.source)}/{quote(package.source_version)}"
+    release = root / "etc/os-release"
+    if release.is_file() and re.search(r"(?m)^ID=ubuntu$", release.read_text("utf-8")):
+        return f"https://launchpad.net/ubuntu/+source/{place}"
+    return f"https://snapshot.debian.org/package/{place}/"
 
 
 def libraries(root: Path) -> Iterator[tuple[str, str]]:

@@ -18,12 +18,17 @@ ASSIST = "usr/local/share/aliyun-assist"
 
 @dataclass(frozen=True)
 class Dirt:
-    """plant: makes it in a root. sealed: whether `seal` takes it away."""
+    """plant: makes it in a root. sealed: whether `seal` takes it away. also: other points."""
 
     point: str
     said: str
     plant: Callable[[Path], Any]
     sealed: bool = True
+    also: tuple[str, ...] = ()
+
+    @property
+    def points(self) -> set[str]:
+        return {self.point, *self.also}
 
     def __str__(self) -> str:
         return f"{self.point}: {self.said}"
@@ -106,7 +111,50 @@ def volume(root: Path) -> None:
     (root / "var/lib/docker/volumes/heliochrome_studio/_data").mkdir(parents=True)
 
 
+def session(root: Path) -> None:
+    """As the cloud assistant makes its user, but for the sudoers file, which somebody removed."""
+    user = "ecs-assist-user"
+    for path, line in (
+        ("etc/passwd", f"{user}:x:1003:1003::/home/{user}:/bin/bash"),
+        ("etc/shadow", f"{user}:!:20000::::::"),
+        ("etc/group", f"{user}:x:1003:"),
+        ("etc/gshadow", f"{user}:!::"),
+    ):
+        text = (root / path).read_text().replace("keeper\n", f"keeper,{user}\n")
+        (root / path).write_text(f"{text}{line}\n")
+    write(root, f"home/{user}/.profile")
+
+
+def matched(root: Path) -> None:
+    write(root, "etc/ssh/more/a.conf", "PasswordAuthentication yes\n")
+    path = root / "etc/ssh/sshd_config"
+    path.write_text(f"{path.read_text()}Match all\n  Include more/*.conf\n")
+
+
+def other_image(root: Path) -> None:
+    path = root / "var/lib/docker/image/overlay2/repositories.json"
+    found = json.loads(path.read_text())
+    found["Repositories"]["seller/private"] = {"seller/private:1": "sha256:1"}
+    path.write_text(json.dumps(found))
+
+
+def snapd(root: Path) -> None:
+    write(root, "var/lib/snapd/device/private-keys-v1/abc", "a key")
+    device = {"brand": "generic", "serial": "0b7f", "key-id": "abc", "session-macaroon": "x"}
+    state = {"data": {"auth": {"last-id": 1, "device": device}}, "changes": {}}
+    write(root, "var/lib/snapd/state.json", json.dumps(state))
+
+
 UNITS = "etc/systemd/system"
+SUDOERS = "etc/sudoers"
+STORE = "var/lib/docker/image/overlay2"
+DEEP = "[" * 200000
+
+
+def long_key(root: Path) -> None:
+    (root / "etc/apt/keyrings/docker.asc").write_bytes(b"\xc6\xff\x00\x02\x00\x00" + bytes(0x20000))
+
+
 DIRT = (
     # What `install` leaves.
     changed("system", "usr/lib/os-release", "12", "13"),
@@ -117,13 +165,19 @@ DIRT = (
     package_gone("docker", "containerd.io"),
     package_gone("compose", "docker-compose-plugin"),
     package_gone("compose", "docker-buildx-plugin"),
+    added("packages", "var/lib/dpkg/status", "\nPackage: q\nStatus: install ok installed",
+          sealed=False),
     package_gone("toolkit", "nvidia-container-toolkit"),
     left("toolkit", "etc/docker/daemon.json", "{}", sealed=False),
+    left("toolkit", "etc/docker/daemon.json", '{"runtimes": null}', sealed=False),
+    left("toolkit", "etc/docker/daemon.json", DEEP, sealed=False),
     without("driver", "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.580.95.05"),
     left("driver", "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.570.86.10", sealed=False),
+    left("driver", "usr/lib/libnvidia-ml.so.\u00b2\u00b2\u00b2.1", sealed=False),
     without("driver-module", f"usr/lib/modules/{KERNEL}/updates/dkms/nvidia.ko.xz"),
     left("driver-module", "boot/vmlinuz-6.1.0-41-cloud-amd64", sealed=False),
     changed("repositories", "etc/apt/sources.list.d/docker.list", "https:", "http:"),
+    Dirt("repositories", "a key that is too long", long_key, sealed=False),
     changed("repositories", "etc/apt/sources.list.d/docker.list", "arch=amd64", "trusted=yes"),
     left("repositories", "etc/apt/keyrings/docker.asc", "no key", sealed=False),
     left("repositories", f"{UNITS}/../../apt/sources.list.d/more.sources", "Trusted: yes\n",
@@ -136,11 +190,16 @@ DIRT = (
     without("command", "usr/local/sbin/appliance"),
     changed("settings", "opt/heliochrome/.env", "0.0.0.0", "127.0.0.1"),
     changed("settings", "opt/heliochrome/.env", "GPU=1", "GPU=0"),
+    added("settings", "opt/heliochrome/.env", "HELIOCHROME_TLS_NAMES=192.0.2.1"),
+    added("settings", "opt/heliochrome/.env", "HELIOCHROME_UP_WAIT_S=600"),
+    added("settings", "opt/heliochrome/.env", "COMPOSE_FILE=/root/other.yaml", sealed=False),
+    added("settings", "opt/heliochrome/.env", "HELIOCHROME_GPU=1", sealed=False),
     changed("image", "opt/heliochrome/.env", "heliochrome:gpu", "heliochrome:other"),
     without("image", "var/lib/docker/overlay2/layer1"),
     recorded("image", "image_id", "sha256:0"),
+    left("image", f"{STORE}/repositories.json", '{"Repositories": []}', sealed=False),
     without("units", f"{UNITS}/multi-user.target.wants/heliochrome.service"),
-    without("units", f"{UNITS}/docker.service.wants/heliochrome-metadata.service"),
+    without("units", f"{UNITS}/docker.service.requires/heliochrome-metadata.service"),
     link("units", f"{UNITS}/docker.service", "/dev/null", sealed=False),
     left("sshd", "etc/ssh/sshd_config.d/05-first.conf", "PasswordAuthentication yes\n",
          sealed=False),
@@ -150,7 +209,11 @@ DIRT = (
          sealed=False),
     left("sshd", "etc/ssh/sshd_config.d/60-ca.conf", "TrustedUserCAKeys /etc/ssh/ca.pub\n",
          sealed=False),
+    Dirt("sshd", "Include in a Match block", matched, sealed=False),
+    left("sshd", "etc/default/ssh", 'SSHD_OPTS="-o PasswordAuthentication=yes"\n', sealed=False),
     package_gone("upgrades", "unattended-upgrades"),
+    left("upgrades", "etc/apt/apt.conf.d/99clear", "#clear Unattended-Upgrade;\n",
+         sealed=False),
     left("upgrades", "etc/apt/apt.conf.d/99local", 'APT::Periodic::Unattended-Upgrade "0";\n',
          sealed=False),
     link("upgrades", f"{UNITS}/apt-daily-upgrade.timer", "/dev/null", sealed=False),
@@ -170,6 +233,8 @@ DIRT = (
     added("passwords", "etc/passwd", f"old:{HASH}:1001:1001::/home/old:/usr/sbin/nologin"),
     left("passwords", "etc/shadow-"),
     left("passwords", "var/backups/shadow.bak"),
+    added("only-root", "etc/passwd", "toor:x:abc:1::/:/usr/sbin/nologin", sealed=False),
+    added("only-root", "etc/passwd", "toor:x:00:0::/root:/bin/bash", sealed=False),
     added("only-root", "etc/passwd", "toor:x:0:0::/root:/bin/bash", sealed=False),
     left("authorized-keys", "root/.ssh/authorized_keys", "ssh-ed25519 AAAA seller\n"),
     left("authorized-keys", "home/keeper/.ssh/authorized_keys2", "ssh-ed25519 AAAA seller\n"),
@@ -178,21 +243,52 @@ DIRT = (
     left("host-keys", "etc/ssh/ssh_host_ed25519_key.pub"),
     left("private-keys", "root/.ssh/id_ed25519", KEY),
     left("private-keys", "root/deploy.pem", KEY, sealed=False),
+    left("private-keys", "root/deploy", "---- BEGIN SSH2 ENCRYPTED PRIVATE KEY ----\n",
+         sealed=False),
+    left("private-keys", "root/deploy.ppk", "PuTTY-User-Key-File-3: ssh-ed25519\n", sealed=False),
     left("private-keys", "etc/ssl/private/own.key", KEY, sealed=False),
+    left("private-keys", "etc/docker/client.pem", KEY, sealed=False),
+    left("private-keys", "usr/local/src/deploy.pem", KEY, sealed=False),
+    left("private-keys", "etc/wireguard/wg0.conf", "[Interface]\nPrivateKey = x\n", sealed=False),
+    Dirt("private-keys", "srv/deploy.pem", lambda root: write(root, "srv/deploy.pem", KEY), False,
+         also=("elsewhere",)),
     left("credentials", "home/keeper/.docker/config.json", '{"auths": {}}'),
     left("credentials", "root/.aliyun/config.json"),
     left("credentials", "root/.aws/credentials"),
     left("credentials", "etc/apt/auth.conf", "machine a login b password c\n"),
+    changed("credentials", "etc/apt/sources.list.d/docker.list", "//docker.", "//me:b@docker."),
+    left("credentials", "etc/apt/apt.conf.d/99proxy", 'Acquire::http::Proxy "http://me:b@h:3128";\n',
+         sealed=False),
+    left("credentials", "etc/environment", "http_proxy=http://me:b@10.0.0.1\n", sealed=False),
+    Dirt("credentials", "a proxy of Docker", lambda root: write(
+        root, f"{UNITS}/docker.service.d/p.conf", "[Service]\nEnvironment=HTTP_PROXY=http://me:b@h\n"),
+         False, also=("additions",)),
     left("history", "root/.bash_history"),
+    left("history", "root/.ssh/rc", "true\n"),
+    left("history", "root/.ssh/id_ed25519.pub", "ssh-ed25519 AAAA seller\n"),
     left("history", "home/keeper/.lesshst"),
     left("history", "home/keeper/.cache/pip/a"),
     left("history", "root/.ssh/known_hosts"),
     left("leftovers", "root/heliochrome.tar", sealed=False),
+    left("leftovers", "root/notes.txt", "the PRIVATE KEY is in the safe\n", sealed=False),
+    left("leftovers", "root/auto_install/auto_install.log"),
+    left("elsewhere", "opt/backup/studio.tar", sealed=False),
+    left("elsewhere", "opt/heliochrome/support-20260101T000000Z/a.log", sealed=False),
+    left("elsewhere", "opt/heliochrome/backup/studio.tar", sealed=False),
+    left("elsewhere", "opt/heliochrome/models/photo.jpg", sealed=False),
+    left("elsewhere", "opt/containerd/a", sealed=False),
+    left("elsewhere", "srv/studio.tar", sealed=False),
+    left("elsewhere", "mnt/studio.tar", sealed=False),
+    left("elsewhere", "media/usb/photo.jpg", sealed=False),
+    left("elsewhere", "data/photo.jpg", sealed=False),
     left("leftovers", "home/keeper/notes/a.txt", sealed=False),
     left("identity", "etc/machine-id", "0123456789abcdef0123456789abcdef\n"),
     left("identity", "var/lib/dbus/machine-id", "0123456789abcdef0123456789abcdef\n"),
     left("identity", "var/lib/docker/engine-id", "0b7f"),
     without("identity", "etc/machine-id"),
+    left("identity", "etc/iscsi/initiatorname.iscsi", "InitiatorName=iqn.1993-08.org:01:b\n"),
+    left("identity", "var/lib/ubuntu-advantage/private/machine-token.json", "{}"),
+    Dirt("identity", "of snapd", snapd),
     left("seeds", "var/lib/systemd/random-seed"),
     left("seeds", "var/lib/systemd/credential.secret"),
     left("logs", "var/log/syslog"),
@@ -220,14 +316,45 @@ DIRT = (
     left("swap", "swapfile"),
     added("swap", "etc/fstab", "/swapfile none swap sw 0 0"),
     added("mounts", "etc/fstab", "/dev/vdb1 /data ext4 defaults 0 2", sealed=False),
-    Dirt("containers", "a container", container),
+    added("mounts", "etc/fstab", "UUID=0000-2222 /data ext4 defaults 0 2", sealed=False),
+    added("mounts", "etc/fstab", "LABEL=heliochrome /var/lib/docker/volumes ext4 "
+          "nofail,x-systemd.required-by=docker.service 0 2"),
+    added("mounts", "etc/fstab", "tmpfs /x tmpfs x-systemd.required-by=ssh.service 0 0",
+          sealed=False),
+    Dirt("containers", "a container", container, also=("store",)),
+    Dirt("store", "another image", other_image, sealed=False),
+    left("store", f"{STORE}/imagedb/content/sha256/{'c' * 64}", "{}", sealed=False),
+    left("store", f"{STORE}/layerdb/sha256/{'c' * 64}/cache-id", "other", sealed=False),
+    left("store", "var/lib/docker/overlay2/other/diff/secret", sealed=False),
+    left("store", "var/lib/docker/rootfs/a", sealed=False),
+    left("store", "var/lib/docker/swarm/certificates/swarm-node.key", KEY),
+    left("store", "var/lib/docker/buildkit/content/blobs/sha256/a"),
+    left("store", "var/lib/containerd/io.containerd.content.v1.content/blobs/sha256/a"),
+    Dirt("sessions-user", "without its sudoers file", session),
+    left("sessions-user", "etc/sudoers.d/ecs-assist-user", "%x ALL=(ALL) NOPASSWD:ALL\n"),
     Dirt("containers", "a volume of the appliance", volume),
     left("containers", "var/lib/docker/volumes/other/_data/a", sealed=False),
     left("secrets", "opt/heliochrome/secrets/password", "a-password\n"),
     # What nobody should have added.
     mode("setuid", "usr/bin/rootshell", 0o4755),
-    mode("setuid", "opt/tool", 0o2755),
-    mode("world-writable", "etc/cron.d/job", 0o646),
+    mode("setuid", "usr/local/tool", 0o2755),
+    mode("world-writable", "etc/default/job", 0o646),
     mode("world-writable", "opt/heliochrome/models", 0o777),
-    left("sudo", "etc/sudoers.d/keeper", "keeper ALL=(ALL) NOPASSWD: ALL\n", sealed=False),
+    added("sudo", SUDOERS, "keeper ALL=(ALL) NOPASSWD: ALL", sealed=False),
+    added("sudo", SUDOERS, "keeper ALL=(ALL) NO\\\nPASSWD: ALL", sealed=False),
+    added("sudo", SUDOERS, "#1000 ALL=(ALL) NOPASSWD: ALL", sealed=False),
+    added("sudo", SUDOERS, "Defaults !authenticate", sealed=False),
+    added("sudo", SUDOERS, "# note \\\nDefaults:keeper ! authenticate", sealed=False),
+    added("sudo", SUDOERS, "@includedir /etc/more", sealed=False),
+    left("additions", f"{UNITS}/heliochrome.service.d/x.conf", "[Service]\nExecCondition=\n",
+         sealed=False),
+    left("additions", f"{UNITS}/docker.service.d/x.conf", "[Service]\n", sealed=False),
+    left("additions", f"{UNITS}/own.service", "[Service]\n", sealed=False),
+    left("additions", "usr/lib/systemd/system/own.timer", "[Timer]\n", sealed=False),
+    link("additions", f"{UNITS}/multi-user.target.wants/own.service", "/usr/bin/cloud-init",
+         sealed=False),
+    left("additions", "etc/cron.d/own", "* * * * * root true\n", sealed=False),
+    left("additions", "etc/sudoers.d/own", "keeper ALL=(ALL) ALL\n", sealed=False),
+    left("additions", "etc/rc.local", "#!/bin/sh\n", sealed=False),
+    left("additions", "etc/ld.so.preload", "/usr/lib/own.so\n", sealed=False),
 )  # fmt: skip

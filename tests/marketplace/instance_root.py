@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 from datetime import datetime, timezone
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 MARKETPLACE = ROOT / "docker" / "marketplace"
@@ -27,6 +30,7 @@ TEXTS = {
         "keeper:x:1000:1000::/home/keeper:/bin/bash\n"
     ),
     "etc/shadow": "root:*:20000:0:99999:7:::\nnobody:*:20000::::::\nkeeper:!:20000::::::\n",
+    "etc/group": "root:x:0:\nsudo:x:27:keeper\nkeeper:x:1000:\n",
     "etc/gshadow": "root:*::\nsudo:*::keeper\nkeeper:!::\n",
     "etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n",
     "etc/cloud/cloud.cfg": "cloud_init_modules:\n - seed_random\n - ssh\n - set_hostname\n",
@@ -42,6 +46,8 @@ TEXTS = {
     "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.580.95.05": "a library\n",
     f"boot/vmlinuz-{KERNEL}": "a kernel\n",
     f"usr/lib/modules/{KERNEL}/updates/dkms/nvidia.ko.xz": "a module\n",
+    "etc/default/ssh": "# Options to pass to sshd\nSSHD_OPTS=\n",
+    "etc/iscsi/initiatorname.iscsi": "GenerateName=yes\n",
     "usr/local/share/aliyun-assist/2.2.4.1066/aliyun-service": "a program\n",
     "etc/systemd/system/aliyun.service": "[Service]\n",
 }
@@ -51,6 +57,16 @@ FOLDERS = (
     "var/spool/cron/crontabs", "var/backups", "root/.ssh", "home/keeper/.ssh",
     "usr/local/share/aliyun-assist/2.2.4.1066/log", "usr/local/share/aliyun-assist/work/script",
 )  # fmt: skip
+
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="files of root are made by root")
+
+
+def tool(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        pytest.skip(f"{name} is missing")
+    return found
 
 
 def write(root: Path, path: str, text: str = "left behind\n", mode: int = 0o644) -> Path:

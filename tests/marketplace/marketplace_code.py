@@ -10,6 +10,7 @@ MARKETPLACE = ROOT / "docker/marketplace"
 sys.path.insert(0, str(MARKETPLACE))
 
 import chromium  # noqa: E402
+import licence_list  # noqa: E402
 import licence_terms  # noqa: E402
 import licence_texts  # noqa: E402
 import licences  # noqa: E402
@@ -20,6 +21,7 @@ __all__ = [
     "MARKETPLACE",
     "ROOT",
     "chromium",
+    "licence_list",
     "licence_terms",
     "licence_texts",
     "licences",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from template_files import DOCKER, PARAMETERS, SERVICE, TEMPLATE, everywhere, of_type
+from template_files import DOCKER, SERVICE, TEMPLATE, everywhere, of_type
 
 from heliochrome.version import __version__
 
@@ -61,9 +61,9 @@ def test_the_service_names_parameters_and_outputs_of_the_template() -> None:
     (config,) = SERVICE["Service"]["DeployMetadata"]["TemplateConfigs"]
     named = [item["TemplateName"] for items in operations.values() for item in items]
     assert set(named) == {config["Name"]}
-    for changed in operations["ModifyParametersConfig"]:
-        for operation in changed["Operation"]:
-            assert set(operation["Parameters"]) <= set(PARAMETERS)
+    # By default a group applies what was changed to new instances only, of which there is none.
+    (machine,) = of_type("ALIYUN::ECS::InstanceGroup")
+    assert "UpdatePolicy" not in machine and set(operations) == {"StatusOperationConfigs"}
     assert {item["OutputKey"] for item in config["OutputConfigs"]} <= set(TEMPLATE["Outputs"])
 
 

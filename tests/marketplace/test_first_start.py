@@ -13,24 +13,37 @@ from template_files import DOCKER, RESOURCES, SCRIPT
 
 PASSWORD = "Twelve-good.words~1"
 FINGERPRINT = "SHA-256 AB:CD:EF"
+MIB = 2**20
+SIZE = 64 * MIB
 STAND_INS = {
-    # Real programs look at real files in place of disks; what would touch this system is noted.
+    # Real programs look at real files in place of disks; what would touch this system is played.
     "lsblk": 'cat "$DISKS"',
-    "findfs": '[ -e "$STATE/labelled" ]',
     "mountpoint": '[ -e "$STATE/mounted" ]',
-    "mount": 'touch "$STATE/mounted"',
-    "mkfs.ext4": 'touch "$STATE/labelled"; exec "$MKFS" "$@"',
+    # Docker holds what it found when it started, so it must not run meanwhile.
+    "mount": '[ -d "$1" ] && [ ! -e "$STATE/docker-runs" ] && touch "$STATE/mounted"',
+    "mkfs.ext4": 'exec "$MKFS" "$@"',
     "sleep": ":",
     "curl": '[ -e "$STATE/answers" ]',
-    "systemctl": 'case "$*" in "start heliochrome.service") exec "$STATE/unit" ;; esac',
+    "systemctl": """case "$*" in
+        daemon-reload) cp "$STATE/etc/fstab" "$STATE/loaded" ;;
+        "stop docker.socket docker.service") rm -f "$STATE/docker-runs" ;;
+        "start docker.service")
+            cmp -s "$STATE/etc/fstab" "$STATE/loaded" && touch "$STATE/docker-runs" ;;
+        "start heliochrome.service") [ -e "$STATE/docker-runs" ] && exec "$STATE/unit" ;;
+        *) exit 1 ;;
+    esac""",
+    "docker": """[ -e "$STATE/docker-runs" ] && [ -e "$STATE/mounted" ] &&
+        [ "$*" = "volume inspect heliochrome_gateway" ] && [ -e "$STATE/volume" ]""",
     "appliance": f'echo "gateway | TLS certificate: /x, {FINGERPRINT}"',
-    "compose": 'case "$*" in *" up -d") cp secrets/password "$STATE/gateway-saw" ;; '
-    '*" port "*) echo 0.0.0.0:8443 ;; esac',
+    "compose": 'case "$*" in *" up -d") touch "$STATE/volume"; '
+    'cp secrets/password "$STATE/gateway-saw" ;; *" port "*) echo 0.0.0.0:8443 ;; esac',
     # As heliochrome.service: with the real handle of the appliance, and a stand-in for Docker.
     # Once it has started it stays so, whatever is written later.
-    "unit": '[ ! -e "$STATE/answers" ] || exit 0\n[ -s secrets/password ] || exit 0\n'
-    'stat -c %a secrets/password >"$STATE/mode"\n'
-    'touch "$STATE/answers"; HELIOCHROME_COMPOSE="$STATE/bin/compose" ./appliance up',
+    "unit": """[ ! -e "$STATE/answers" ] || exit 0
+        [ -e secrets/password ] || exit 0
+        [ -s secrets/password ] || docker volume inspect heliochrome_gateway || exit 0
+        stat -c %a secrets/password >"$STATE/mode"
+        touch "$STATE/answers"; HELIOCHROME_COMPOSE="$STATE/bin/compose" ./appliance up""",
 }
 
 
@@ -55,6 +68,7 @@ class Instance:
         for name, body in STAND_INS.items():
             self.program(name, body)
         (folder / "bin/unit").rename(folder / "unit")
+        (folder / "docker-runs").touch()
         self.disks: list[Path] = []
 
     def program(self, name: str, body: str) -> None:
@@ -62,17 +76,31 @@ class Instance:
         path.write_text(f'#!/bin/sh\necho "$0 $*" >>"$STATE/calls"\n{body}\n')
         path.chmod(0o755)
 
-    def disk(self, name: str, content: bytes = b"") -> Path:
+    def disk(self, name: str, content: bytes = b"", at: int = 0) -> Path:
         path = self.folder / name
-        path.write_bytes(content)
-        os.truncate(path, 64 * 2**20)
+        with path.open("wb") as file:
+            file.seek(at)
+            file.write(content)
+        os.truncate(path, SIZE)
         self.disks.append(path)
+        self.list_disks()
+        return path
+
+    def labelled(self, name: str, label: str = "heliochrome") -> Path:
+        made = self.disk(name)
+        subprocess.run([self.environ["MKFS"], "-q", "-L", label, str(made)], check=True)
+        return made
+
+    def list_disks(self) -> None:
         # What is memory, or holds no disk, is none to format, however empty.
         memory = self.folder / "zram0"
-        memory.write_bytes(bytes(2**20))
-        lines = [f"{disk} disk\n" for disk in (*self.disks, memory)]
-        (self.folder / "disks").write_text("".join(lines) + "/dev/sr0 rom\n")
-        return path
+        part = self.folder / "empty-part"
+        for path in (memory, part):
+            with path.open("wb") as file:
+                file.truncate(SIZE)
+        lines = [f"{disk} disk {SIZE}\n" for disk in (*self.disks, memory)]
+        lines += [f"{part} part {SIZE}\n", "/dev/sr0 rom 1073741312\n"]
+        (self.folder / "disks").write_text("".join(lines))
 
     def first_start(self, password: str = PASSWORD) -> subprocess.CompletedProcess[str]:
         values = {"Password": password, "Address": "203.0.113.9"}
@@ -88,8 +116,12 @@ class Instance:
         )  # fmt: skip
 
     def calls(self, name: str) -> int:
-        path = self.folder / "calls"
-        return sum(f"/bin/{name} " in line for line in path.read_text().splitlines())
+        return len(self.orders(name))
+
+    def orders(self, name: str) -> list[str]:
+        """What came after the program's name."""
+        lines = (self.folder / "calls").read_text().splitlines()
+        return [line.partition(f"/bin/{name} ")[2] for line in lines if f"/bin/{name} " in line]
 
 
 @pytest.fixture
@@ -125,10 +157,16 @@ def test_the_first_start_prepares_the_disk_and_gives_the_gateway_the_password(
     assert kept.parent.stat().st_mode & 0o777 == 0o700
     assert b"heliochrome" in data.read_bytes()[:4096]
     assert system.read_bytes() == before
-    assert "LABEL=heliochrome" in (instance.folder / "etc/fstab").read_text()
-    names = re.findall(r"^HELIOCHROME_TLS_NAMES=(.*)$", (instance.home / ".env").read_text(), re.M)
-    assert names == ["203.0.113.9"]
+    assert (instance.folder / "mounted").exists() and (instance.folder / "docker-runs").exists()
+    (line,) = re.findall(
+        r"^LABEL=heliochrome .*", (instance.folder / "etc/fstab").read_text(), re.M
+    )
+    assert line.split()[4:] == ["0", "2"], "looked over at each start, after the system's"
+    settings = (instance.home / ".env").read_text().splitlines()
+    names = "HELIOCHROME_TLS_NAMES=203.0.113.9"
+    assert settings == ["HELIOCHROME_IMAGE=x", names, "HELIOCHROME_UP_WAIT_S=120"]
     assert FINGERPRINT in done.stdout
+    assert "not used" not in done.stdout
     # Neither the file of the command nor what it says has the password; nor has a command line.
     assert not (instance.folder / "t-script.sh").exists()
     assert PASSWORD not in done.stdout + done.stderr + (instance.folder / "calls").read_text()
@@ -157,33 +195,120 @@ def test_a_second_run_changes_nothing(instance: Instance) -> None:
     instance.disk("vdb")
     assert instance.first_start().returncode == 0
     fstab = (instance.folder / "etc/fstab").read_text()
-    assert instance.first_start("Another-password.2").returncode == 0
+    again = instance.first_start("Another-password.2")
+    assert again.returncode == 0
+    assert "the password given now is not used" in again.stdout
     assert instance.calls("mkfs.ext4") == instance.calls("mount") == 1
     assert (instance.folder / "etc/fstab").read_text() == fstab
     assert (instance.home / "secrets/password").read_text() == ""
+    names = (instance.home / ".env").read_text().splitlines()
+    assert len(names) == len(set(names)) == 3
 
 
-@pytest.mark.parametrize("content", [partitioned(), b"x" * 4096], ids=["partitions", "two empty"])
-def test_no_disk_is_formatted_where_it_is_not_clear_which(
-    instance: Instance, content: bytes
+PHOTOGRAPH = b"\xff\xd8\xff\xe0 a raw photograph " * 64
+
+
+@pytest.mark.parametrize(
+    ("content", "at"),
+    [(partitioned(), 0), (PHOTOGRAPH, 0), (b"x", MIB - 1), (PHOTOGRAPH, SIZE - MIB),
+     (b"x", SIZE - 1)],
+    ids=["partitions", "unknown", "end of the first MiB", "last MiB", "last byte"],
+)  # fmt: skip
+def test_a_disk_that_is_not_empty_is_not_formatted(
+    instance: Instance, content: bytes, at: int
 ) -> None:
-    instance.disk("vda", partitioned())
-    instance.disk("vdb", content)
-    if not content.startswith(b"\0"):
-        instance.disk("vdc")
+    other = instance.disk("vdb", content, at)
+    refused(instance, "One empty data disk is expected", other)
+
+
+def refused(instance: Instance, why: str, *disks: Path) -> None:
+    """Nothing is formatted, mounted or started, and what the disks hold stays."""
+    before = [disk.read_bytes() for disk in disks]
+    formatted = instance.calls("mkfs.ext4") if (instance.folder / "calls").exists() else 0
     done = instance.first_start()
     assert done.returncode == 1
-    assert "One empty data disk is expected" in done.stderr
-    assert instance.calls("mkfs.ext4") == 0
+    assert why in done.stderr
+    assert [disk.read_bytes() for disk in disks] == before
+    assert instance.calls("mkfs.ext4") == formatted
+    assert not (instance.folder / "mounted").exists()
+
+
+def test_of_two_empty_disks_none_is_formatted(instance: Instance) -> None:
+    disks = instance.disk("vdb"), instance.disk("vdc")
+    refused(instance, f"found: {disks[0]} {disks[1]}", *disks)
     assert not (instance.home / "secrets").exists()
 
 
-def test_a_disk_with_a_file_system_is_left_alone(instance: Instance) -> None:
-    other = instance.disk("vdb")
-    subprocess.run([instance.environ["MKFS"], "-q", "-L", "mine", str(other)], check=True)
+def test_a_disk_that_cannot_be_read_is_not_empty(instance: Instance) -> None:
+    """blkid says 2 of it as well."""
+    instance.disk("vdb").unlink()
+    refused(instance, "One empty data disk is expected")
+
+
+def test_an_empty_disk_is_taken_beside_one_with_a_file_system(instance: Instance) -> None:
+    other, data = instance.labelled("vdb", "mine"), instance.disk("vdc")
     before = other.read_bytes()
-    assert instance.first_start().returncode == 1
+    assert instance.first_start().returncode == 0
+    assert instance.orders("mkfs.ext4") == [f"-q -L heliochrome {data}"]
     assert other.read_bytes() == before
+
+
+def test_a_disk_with_a_file_system_is_left_alone(instance: Instance) -> None:
+    refused(instance, "One empty data disk is expected", instance.labelled("vdb", "mine"))
+
+
+def test_a_disk_that_was_set_up_is_used_and_no_empty_one_beside_it(instance: Instance) -> None:
+    instance.labelled("vdb")
+    instance.disk("vdc")
+    assert instance.first_start().returncode == 0
+    assert instance.calls("mkfs.ext4") == 0
+    assert (instance.folder / "mounted").exists()
+
+
+def test_two_disks_that_were_set_up_are_refused(instance: Instance) -> None:
+    """One is a copy, from a snapshot: which of them would be mounted nobody can say."""
+    first = instance.labelled("vdb")
+    copy = instance.disk("vdc", first.read_bytes())
+    refused(instance, "More than one disk is labelled heliochrome", first, copy)
+
+
+def test_a_set_up_disk_that_is_damaged_or_gone_is_not_made_anew(instance: Instance) -> None:
+    data = instance.disk("vdb")
+    assert instance.first_start().returncode == 0
+    (instance.folder / "mounted").unlink()
+    with data.open("r+b") as file:  # a backup of it is intact further on
+        file.seek(1024)
+        file.write(bytes(1024))
+    refused(instance, "The data disk that was set up is not there", data)
+    instance.disks.clear()
+    refused(instance, "The data disk that was set up is not there", instance.disk("vdc"))
+
+
+def test_users_of_an_old_disk_stay_and_the_password_goes_nowhere(instance: Instance) -> None:
+    instance.labelled("vdb")
+    (instance.folder / "volume").touch()
+    done = instance.first_start()
+    assert done.returncode == 0, done.stderr
+    assert "users are those of the disk; the password given now is not used" in done.stdout
+    # The unit looks for the file.
+    assert (instance.folder / "gateway-saw").read_text() == ""
+    assert (instance.folder / "mode").read_text() == "444\n"
+
+
+def test_an_empty_password_file_without_users_is_no_dead_end(instance: Instance) -> None:
+    instance.disk("vdb")
+    (instance.home / "secrets").mkdir()
+    (instance.home / "secrets/password").touch()
+    done = instance.first_start()
+    assert done.returncode == 0, done.stderr
+    assert (instance.folder / "gateway-saw").read_text() == f"{PASSWORD}\n"
+
+
+def test_the_page_counts_and_not_whether_the_log_has_a_fingerprint(instance: Instance) -> None:
+    instance.disk("vdb")
+    instance.program("appliance", "exit 1")
+    assert instance.first_start().returncode == 0
+    assert all("--max-time" in order for order in instance.orders("curl"))
 
 
 def test_a_page_that_does_not_answer_is_said(instance: Instance) -> None:
@@ -218,8 +343,21 @@ def test_the_unit_starts_with_the_password_that_the_script_writes() -> None:
     unit = (DOCKER / "marketplace/heliochrome.service").read_text("utf-8")
     assert "ConditionPathExists=/opt/heliochrome/secrets/password" in unit
     assert "systemctl start heliochrome.service" in SCRIPT
-    limit = int(re.findall(r"TimeoutStartSec=(\d+)min", unit)[0]) * 60
-    waiting, pause = (
-        int(n) for n in re.findall(r"waiting=(\d+)|sleep (\d+)", SCRIPT) for n in n if n
-    )
-    assert RESOURCES["FirstStart"]["Properties"]["Timeout"] >= limit + waiting * pause
+    # Cloud Assistant must not end it before it has said what is wrong, and ROS waits for the end.
+    command = RESOURCES["FirstStart"]["Properties"]
+    assert command["Sync"] is True
+    (limit,) = numbers(r"TimeoutStartSec=(\d+)min", unit)
+    (waiting,) = numbers(r"waiting=(\d+)", SCRIPT)
+    (asking,) = numbers(r"--max-time (\d+)", SCRIPT)
+    (pause,) = numbers(r"sleep (\d+)", SCRIPT)
+    rest = 300  # the disk, and Docker's end and start
+    assert command["Timeout"] >= 60 * limit + waiting * (asking + pause) + rest
+    # Asked once a second by a command that takes about as long; then two self-tests.
+    handle = (DOCKER / "appliance").read_text("utf-8")
+    (patience,) = numbers(r"HELIOCHROME_UP_WAIT_S=(\d+)", SCRIPT)
+    (trying,) = numbers(r"self-test --wait (\d+)", handle)
+    assert 60 * limit >= 2 * patience + 2 * trying
+
+
+def numbers(pattern: str, text: str) -> list[int]:
+    return [int(found) for found in re.findall(pattern, text)]

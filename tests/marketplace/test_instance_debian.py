@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ pytestmark = pytest.mark.container
 
 INCLUDED = (
     "ca-certificates,cloud-guest-utils,cloud-init,cron,curl,dbus,extrepo-offline-data,gpg,iptables,"
+    "open-iscsi,"
     "openssh-server,python3,rsyslog,sudo,systemd-sysv,unattended-upgrades"
 )
 STOOD_FOR = (
@@ -34,7 +36,7 @@ case $1 in
     -s) exit 0 ;;
     install)
         for name; do
-            if [ -e "/stand-in/$name.deb" ]; then dpkg -i "/stand-in/$name.deb"; fi
+            if [ -e "/usr/lib/stand-in/$name.deb" ]; then dpkg -i "/usr/lib/stand-in/$name.deb"; fi
         done ;;
 esac""",
     "curl": f"""
@@ -46,8 +48,8 @@ case $3 in
 esac""",
     "docker": """
 case $1 in
-    load) mkdir -p /var/lib/docker && cp -a /stand-in/store/var/lib/docker/. /var/lib/docker/ ;;
-    image) [ "$5" = localhost/heliochrome:gpu ] && cat /stand-in/image_id ;;
+    load) cp -a /usr/lib/stand-in/store/var/lib/docker /var/lib/ ;;
+    image) [ "$5" = localhost/heliochrome:gpu ] && cat /usr/lib/stand-in/image_id ;;
     *) exit 1 ;;
 esac""",
     "nvidia-ctk": """
@@ -69,7 +71,7 @@ def inside(root: Path, *command: str) -> subprocess.CompletedProcess[str]:
     script = 'mount --bind /dev "$0/dev" && mount -t proc proc "$0/proc" && exec chroot "$0" "$@"'
     return run(
         "unshare", "-m", "sh", "-c", script, root, *command,
-        PATH="/stand-in:/usr/sbin:/usr/bin:/sbin:/bin",
+        PATH="/usr/lib/stand-in:/usr/sbin:/usr/bin:/sbin:/bin",
     )  # fmt: skip
 
 
@@ -103,13 +105,13 @@ def debian(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name in STOOD_FOR:
         control = f"Package: {name}\nVersion: 1.0-1\nArchitecture: amd64\nMaintainer: a <a@b.c>\n"
         write(folder, f"{name}/DEBIAN/control", f"{control}Description: stands for it\n")
-        (root / "stand-in").mkdir(exist_ok=True)
-        built = run("dpkg-deb", "--build", folder / name, root / f"stand-in/{name}.deb")
+        (root / "usr/lib/stand-in").mkdir(exist_ok=True)
+        built = run("dpkg-deb", "--build", folder / name, root / f"usr/lib/stand-in/{name}.deb")
         assert built.returncode == 0, built.stderr
     for name, text in STAND_INS.items():
-        said = f'#!/bin/sh\nset -eu\necho "{name} $*" >>/stand-in/calls\n{text}\n'
-        write(root, f"stand-in/{name}", said, 0o755)
-    write(root, "stand-in/image_id", store_image(root / "stand-in/store", IMAGE))
+        said = f'#!/bin/sh\nset -eu\necho "{name} $*" >>/usr/lib/stand-in/calls\n{text}\n'
+        write(root, f"usr/lib/stand-in/{name}", said, 0o755)
+    write(root, "usr/lib/stand-in/image_id", store_image(root / "usr/lib/stand-in/store", IMAGE))
     write(root, "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.580.95.05")
     kernel = platform.release()
     write(root, f"boot/vmlinuz-{kernel}")
@@ -136,7 +138,7 @@ def test_a_machine_that_nobody_prepared_does_not_seal_itself(debian: Path) -> No
     done = inside(debian, "/tmp/heliochrome/docker/marketplace/prepare-instance", "seal")
     assert done.returncode == 2 and "without /opt/heliochrome/prepared.json" in done.stderr
     assert (debian / "etc/ssh/ssh_host_ed25519_key").exists()
-    assert not (debian / "stand-in/calls").exists()
+    assert not (debian / "usr/lib/stand-in/calls").exists()
 
 
 @pytest.mark.parametrize(
@@ -151,7 +153,7 @@ def test_a_machine_that_nobody_prepared_does_not_seal_itself(debian: Path) -> No
 def test_install_stops_where_something_is_wrong(
     debian: Path, name: str, old: str, new: str, said: str
 ) -> None:
-    path = debian / "stand-in" / name
+    path = debian / "usr/lib/stand-in" / name
     before = path.read_text()
     assert old in before
     path.write_text(before.replace(old, new))
@@ -163,7 +165,7 @@ def test_install_stops_where_something_is_wrong(
 
 
 def test_install_does_its_steps_in_order(installed: Path) -> None:
-    calls = (installed / "stand-in/calls").read_text().splitlines()
+    calls = (installed / "usr/lib/stand-in/calls").read_text().splitlines()
     last = [
         "docker load --quiet --input /tmp/image.tar",
         "docker image inspect --format {{.Id}} localhost/heliochrome:gpu",
@@ -191,12 +193,17 @@ def test_install_does_its_steps_in_order(installed: Path) -> None:
 def test_the_command_finds_the_appliance_and_its_settings(installed: Path) -> None:
     """From another folder, and found in PATH: only .env in the appliance's folder says that there
     is a card."""
-    called = installed / "stand-in/calls"
+    called = installed / "usr/lib/stand-in/calls"
     before = called.read_text()
     inside(installed, "sh", "-c", "cd /tmp && PATH=$PATH:/usr/local/sbin && appliance status")
-    assert called.read_text().removeprefix(before).splitlines()[0] == (
-        "docker compose -f compose.yaml -f compose.gpu.yaml ps -a"
-    )
+    said = called.read_text().removeprefix(before)
+    assert re.search("^docker compose .*-f compose.yaml -f compose.gpu.yaml ps -a$", said, re.M)
+
+
+def test_kernels_are_held_as_apt_reads_it(installed: Path) -> None:
+    said = inside(installed, "apt-config", "dump", "Unattended-Upgrade::Package-Blacklist").stdout
+    for name in ("linux-image", "linux-headers", "linux-modules"):
+        assert f'Unattended-Upgrade::Package-Blacklist:: "{name}";' in said
 
 
 def test_only_what_seal_takes_away_is_wrong_before_it(installed: Path) -> None:
@@ -209,7 +216,7 @@ def test_only_what_seal_takes_away_is_wrong_before_it(installed: Path) -> None:
 
 def test_sealed_from_outside_and_from_inside_it_may_be_sold(installed: Path) -> None:
     """The second is the way of a running instance. Each time its unit's command then makes other
-    host keys, and sshd takes no passwords."""
+    host keys and an iSCSI name, and sshd takes no passwords."""
     root = installed
     keys = {(root / "etc/ssh/ssh_host_ed25519_key").read_bytes()}
     scripts = "/tmp/heliochrome/docker/marketplace"
@@ -223,6 +230,8 @@ def test_sealed_from_outside_and_from_inside_it_may_be_sold(installed: Path) -> 
         assert done.returncode == 0, done.stderr
         assert wrong(Image(root)) == {}
         assert not list((root / "tmp").iterdir())
+        assert inside(root, "/lib/open-iscsi/startup-checks.sh").returncode == 0
+        keys.add((root / "etc/iscsi/initiatorname.iscsi").read_bytes())
         assert inside(root, "ssh-keygen", "-A").returncode == 0
         keys.add((root / "etc/ssh/ssh_host_ed25519_key").read_bytes())
         said = inside(root, "/usr/sbin/sshd", "-T").stdout.splitlines()
@@ -232,7 +241,7 @@ def test_sealed_from_outside_and_from_inside_it_may_be_sold(installed: Path) -> 
         } <= set(said)  # fmt: skip
         write(root, "var/log/syslog")
         write(root, "root/.ssh/authorized_keys", "ssh-ed25519 AAAA seller\n")
-    assert len(keys) == 3
+    assert len(keys) == 3 + 2
     assert "systemctl poweroff --force --force" in done.stderr
-    calls = (root / "stand-in/calls").read_text().splitlines()
+    calls = (root / "usr/lib/stand-in/calls").read_text().splitlines()
     assert {"journalctl --relinquish-var", "systemctl stop docker.socket"} <= set(calls)

@@ -10,7 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from marketplace_code import MARKETPLACE, ROOT, licence_terms, licence_texts, licences
+from marketplace_code import (
+    MARKETPLACE,
+    ROOT,
+    licence_list,
+    licence_terms,
+    licence_texts,
+    licences,
+)
 
 from lockfile import pinned
 
@@ -148,12 +155,86 @@ def test_what_debian_left_out_is_found(image: Image) -> None:
     assert "- bare 1 (Debian) has no /usr/share/doc/bare/copyright" in image.problems()
 
 
+DEP5 = "Format: x\nUpstream-Name: {0}\n\nFiles: {0}\nCopyright: x\nLicense: {1}\n text\n"
+
+
+@pytest.mark.parametrize("licence", ["AGPL-3+", "CC-BY-NC-4.0", "AGPL-3 and GPL-2"])
+@pytest.mark.parametrize("files", ["*", "src/*\n data/*"])
+def test_a_debian_package_that_may_not_be_sold_is_refused(
+    image: Image, files: str, licence: str
+) -> None:
+    own = "\nFiles: debian/*\nCopyright: y\nLicense: GPL-2+\n"
+    image.debian("planted", "1", DEP5.format(files, licence) + own)
+    assert f"- planted 1 (Debian) is under {licence}" in image.problems()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        DEP5.format("*", "GPL-2+ or AGPL-3+"),
+        DEP5.format("*", "GPL-2+") + "\nFiles:\n tests/a\nCopyright: y\nLicense: AGPL-3+\n",
+        DEP5.format("src/*", "MIT") + "\nFiles: b\nCopyright: y\nLicense: AGPL-3+\n",
+        "This is not for non-commercial use alone. CC-BY-NC was never meant, nor the AGPL.\n",
+    ],
+)
+def test_a_debian_package_that_only_names_it_is_taken(image: Image, text: str) -> None:
+    image.debian("planted", "1", text)
+    (planted,) = [part for part in image.parts() if part.name == "planted"]
+    assert planted.kind == "free"
+    page = licence_list.markdown(image.sbom(), image.parts(), POLICY.notes)
+    listed = "no sold image may hold, to be read: planted (AGPL-3+).\n" in page
+    assert listed == ("\nLicense: AGPL-3+" in text)
+
+
+def test_of_the_real_debian_packages_here_none_is_refused() -> None:
+    if not Path("/var/lib/dpkg/status").is_file():
+        pytest.skip("no dpkg here")
+    found = licences.of_host(Path("/"), POLICY)
+    assert sum(bool(part.licence) for part in found) > len(found) / 3
+    assert all(part.kind == "free" and part.source for part in found)
+
+
+def test_the_systems_own_packages_are_listed_beside_the_images(
+    image: Image, tmp_path: Path
+) -> None:
+    (tmp_path / "host").mkdir()
+    host = Image(tmp_path / "host")
+    host.debian("docker-ce", "5:28~ubuntu", None)
+    host.debian("libthing1", "2.0-1+b2", "text", source="thing (2.0-1)")
+    host.debian("removed", "1", None)
+    status, here = host.status.read_text(), "removed\nStatus: install ok installed"
+    host.status.write_text(status.replace(here, "removed\nStatus: deinstall ok config-files"))
+    (host.root / "etc").mkdir()
+    (host.root / "etc/os-release").write_text("NAME=x\nID=ubuntu\n")
+    sbom = tmp_path / "sbom.json"
+    sbom.write_text(json.dumps(image.sbom()))
+    page = licences.page(sbom, image.root, host.root)
+    system = page.partition("## The instance's system")[2]
+    names = re.findall(r"^\| ([\w-]+) \|", system, re.M)
+    assert names == ["package", "---", "base-files", "docker-ce", "libthing1"]
+    assert "| libthing1 | 2.0-1+b2 |" in system and "+source/thing/2.0-1 |" in system
+    assert "https://launchpad.net/ubuntu/+source/base-files/12.4%2Bdeb12u1" in system
+    assert "The instance's system" not in licences.page(sbom, image.root)
+    host.debian("planted", "1", DEP5.format("*", "CC-BY-NC-4.0"))
+    with pytest.raises(licence_terms.BadTerms, match="- planted 1"):
+        licences.page(sbom, image.root, host.root)
+    with pytest.raises(licence_terms.BadTerms, match="--host: expected a whole root"):
+        licences.page(sbom, image.root, tmp_path)
+
+
+def test_sources_are_offered_for_download_and_in_writing_in_both_languages() -> None:
+    """GPL-3.0, 6 d, as no medium is sold; GPL-2.0, 3 b."""
+    offer = POLICY.notes["offer"]
+    chinese = offer[re.search("[\u4e00-\u9fff]", offer).start() :]  # type: ignore[union-attr]
+    for text, free in ((offer.removesuffix(chinese), "at no\ncharge"), (chinese, "免费")):
+        assert text.count("SELLER_SOURCE_URL") == text.count("SELLER_SOURCE_ADDRESS") == 1
+        assert free in text
+
+
 def test_the_page_names_everything_with_its_source(image: Image) -> None:
     image.python("nvidia-thing", "License: LicenseRef-NVIDIA-Proprietary")
     image.python("bare", "License: MIT", files=())
     image.debian("libthing1", "2.0-1+b2", "text", source="thing (2.0-1)")
-    import licence_list
-
     page = licence_list.markdown(image.sbom(), image.parts(), POLICY.notes)
     assert "# Licences of heliochrome-test 1.0" in page
     assert "https://snapshot.debian.org/package/thing/2.0-1/" in page
@@ -164,7 +245,7 @@ def test_the_page_names_everything_with_its_source(image: Image) -> None:
     assert sorted({*rows} & {*names}) == sorted(names)
     for text in re.findall(r"`(/(?:opt|usr)/[^`]*(?:LICENSE|copyright))`", page):
         assert (image.root / text[1:]).is_file()
-    assert "SELLER_SOURCE_ADDRESS" in page
+    assert POLICY.notes["offer"] in page
 
 
 def test_the_real_packages_here_are_read_and_the_gpl_tools_among_them_found(
@@ -228,4 +309,4 @@ def test_the_program_needs_the_whole_root(image: Image, tmp_path: Path) -> None:
     assert good.stdout.startswith("# Licences of heliochrome-test 1.0\n")
     bad = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
     assert (bad.returncode, bad.stdout) == (1, "")
-    assert "expected the image's whole root" in bad.stderr
+    assert f"--root: expected a whole root, {tmp_path} has no " in bad.stderr

@@ -190,15 +190,20 @@ def test_what_is_there_is_not_written_over(
     [
         (["--sbom", "x.json"], "--sbom and --root together"),
         (["--root", "/"], "--sbom and --root together"),
-        (["--sbom", "x.json", "--root", "/nowhere"], "has no dpkg status"),
+        (["--host", "/"], "--sbom and --root with --host"),
+        (["--sbom", "x.json", "--root", "/nowhere"], "x.json cannot be read"),
+        (["--sbom", "SBOM", "--root", "/nowhere"], "/nowhere has no var/lib/dpkg/status"),
     ],
 )
 def test_half_an_order_is_refused(
     tmp_path: Path, more: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    sbom = tmp_path / "sbom.json"
+    sbom.write_text('{"bomFormat": "CycloneDX", "components": []}')
+    more = [str(sbom) if one == "SBOM" else one for one in more]
     assert build_listing.main([str(tmp_path / "out"), *more]) == 1
     assert said in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [sbom]
 
 
 @pytest.mark.parametrize("program", ["no-such-browser", "false"])

@@ -38,6 +38,32 @@ def test_the_fields_are_the_templates(language: str) -> None:
 
 
 @both
+def test_the_least_system_disk_is_the_templates_for_buyer_and_seller(language: str) -> None:
+    sizes = re.findall(r"(\d+) GiB", source(language, "marketplace").replace("30 GiB", ""))
+    assert sizes == [str(PARAMETERS["SystemDiskSize"]["MinValue"])] * 2
+
+
+@both
+@pytest.mark.parametrize(
+    ("option", "program"),
+    [("seal --discard-photographs", "seal-instance"), ("restore --replace", "../appliance"),
+     ("--root ROOT --host", "build_listing.py")],
+)  # fmt: skip
+def test_what_is_deleted_or_read_besides_is_said(language: str, option: str, program: str) -> None:
+    assert option in source(language, "marketplace")
+    assert option.split()[-1] in (DOCKER / "marketplace" / program).read_text("utf-8")
+
+
+@both
+def test_nothing_is_said_to_be_backed_up_onto_the_system_disk(language: str) -> None:
+    folders = re.findall(
+        r"sudo appliance (?:backup|restore --replace) (/\S+)", source(language, "marketplace")
+    )
+    assert folders and all(folder.startswith("/mnt/") for folder in folders)
+    assert "sudo mount /dev/DISK /mnt\n" in source(language, "marketplace")
+
+
+@both
 def test_the_families_are_those_that_the_template_offers(language: str) -> None:
     metadata = PARAMETERS["InstanceType"]["AssociationPropertyMetadata"]
     offered = metadata["Constraints"]["InstanceTypeFamily"]
@@ -84,4 +110,4 @@ def test_the_commands_are_there(language: str) -> None:
     for command in asked:
         assert re.search(rf"^    {command}\)", handle, re.M)
     for name in re.findall(r"docker/marketplace/([\w.-]+)", page):
-        assert (DOCKER / "marketplace" / name).is_file()
+        assert (DOCKER / "marketplace" / name).exists()

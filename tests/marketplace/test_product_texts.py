@@ -69,6 +69,9 @@ def test_what_a_buyer_must_know_is_said(language: str) -> None:
         "en": ["guesses", "previews", "not colourisation", "No run on a graphics card", "stand-in"],
         "zh": ["推测", "预览", "不是上色", "没有在显卡上运行过", "替代权重"],
     }[language]
+    # Not of the instance's system; and where the source is, beside what is bought.
+    words += {"en": ["components of the container image"], "zh": ["容器镜像全部组件"]}[language]
+    words.append("SELLER_SOURCE_URL")
     assert [word for word in words if word not in page] == []
     # A figure that was not measured: seconds, speed-ups, prices.
     assert re.findall(r"\d+ ?(?:times|x faster|seconds|倍|秒|元)|[¥$€]", page) == []

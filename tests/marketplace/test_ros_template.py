@@ -218,5 +218,9 @@ def test_nobody_signs_in_to_the_system_and_the_metadata_asks_for_a_token() -> No
     )
     assert (machine["HttpEndpoint"], machine["HttpTokens"]) == ("enabled", "required")
     assert machine["MaxAmount"] == 1
+    # The end of a subscription releases instance and disks, and no stack deletes one before.
+    assert machine["InstanceChargeType"] == "PostPaid"
+    metadata = PARAMETERS["InstanceType"]["AssociationPropertyMetadata"]
+    assert metadata["InstanceChargeType"] == "PostPaid"
     (disk,) = machine["DiskMappings"]
     assert disk["Encrypted"] == "true"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from datetime import datetime, timedelta, timezone
 from typing import Final
@@ -23,12 +24,14 @@ FILES: Final = {
     "etc/systemd/system/heliochrome-metadata.service": (0o644, "heliochrome-metadata.service"),
     "etc/systemd/system/heliochrome-host-keys.service": (0o644, "heliochrome-host-keys.service"),
 }
+# Only where there is a card.
+KERNELS_HELD: Final = "etc/apt/apt.conf.d/51heliochrome-kernels"
 # What `sudo appliance` runs, and what it must lead to.
 COMMAND: Final = "usr/local/sbin/appliance"
 HANDLE: Final = "/opt/heliochrome/appliance"
 TURNED_ON: Final = (
     "multi-user.target.wants/heliochrome.service",
-    "docker.service.wants/heliochrome-metadata.service",
+    "docker.service.requires/heliochrome-metadata.service",
     "multi-user.target.wants/heliochrome-host-keys.service",
 )
 RECORD: Final = ("time", "system", "docker", "compose", "toolkit", "driver", "image", "image_id",
@@ -37,7 +40,8 @@ RECORD: Final = ("time", "system", "docker", "compose", "toolkit", "driver", "im
 
 def files(image: Image) -> list[str]:
     wrong: list[str] = []
-    for path, (mode, source) in FILES.items():
+    with_card = {KERNELS_HELD: (0o644, "kernels-held.conf")} if image.card else {}
+    for path, (mode, source) in {**FILES, **with_card}.items():
         found = image.root / path
         if image.at(path) != found or not found.is_file():
             wrong.append(f"no file {path}")
@@ -59,9 +63,17 @@ def command(image: Image) -> list[str]:
 
 
 def settings(image: Image) -> list[str]:
-    wanted = {"HELIOCHROME_ADDRESS": "0.0.0.0", "HELIOCHROME_GPU": str(int(image.card))}
-    found = {name: image.settings.get(name) for name in wanted}
-    return [f"{name}={found[name]}" for name in wanted if found[name] != wanted[name]]
+    """The lines that prepare-instance writes. Of others the name is said: there may be a secret."""
+    lines = image.text("opt/heliochrome/.env").splitlines()
+    wanted = ("HELIOCHROME_ADDRESS=0.0.0.0", f"HELIOCHROME_GPU={int(image.card)}")
+    names = [line for line in lines if re.fullmatch(r"HELIOCHROME_IMAGE=[\w./:@-]+", line)]
+    missing = [f"no line {line}" for line in wanted if lines.count(line) != 1]
+    more = [line.partition("=")[0] for line in lines if line not in {*wanted, *names}]
+    return (
+        missing
+        + [f"another line: {name}" for name in more]
+        + ([] if len(names) == 1 else [f"{len(names)} lines HELIOCHROME_IMAGE"])
+    )
 
 
 def turned_on(image: Image) -> list[str]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from .image import Image, json_object
+from .image import Image, inner, json_object
 
 # As in prepare-instance and docker/image/entrypoint.sh.
 LEAST_DRIVER: Final = 580
 
 
 def toolkit(image: Image) -> list[str]:
-    found = json_object(image.text("etc/docker/daemon.json")).get("runtimes", {})
+    found = inner(json_object(image.text("etc/docker/daemon.json")), "runtimes")
     unset = [] if "nvidia" in found else ["no runtime nvidia in etc/docker/daemon.json"]
     return image.without("nvidia-container-toolkit") + unset
 
@@ -24,7 +24,11 @@ def driver(image: Image) -> list[str]:
         for place in places
         for name in image.names(place, "libnvidia-ml.so.*.*")
     }
-    old = [text for text in sorted(found) if not text[:3].isdigit() or int(text[:3]) < LEAST_DRIVER]
+    old = [
+        text
+        for text in sorted(found)
+        if not re.match("[0-9]{3}", text) or int(text[:3]) < LEAST_DRIVER
+    ]
     return old if found else ["none: no libnvidia-ml.so"]
 
 

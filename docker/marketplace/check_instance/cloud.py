@@ -6,7 +6,12 @@ import re
 from typing import Final
 
 from .image import Image
+from .shipped import listed
 
+MADE: Final = ("etc/sudoers.d/90-cloud-init-users", *listed("cloud-init-made"))
+# Whom a session of the cloud assistant signs in as. It writes the sudoers file only where it makes
+# the user: a user without that file stays without sudo.
+SESSIONS_USER: Final = "ecs-assist-user"
 ASSISTANT: Final = "usr/local/share/aliyun-assist"
 
 
@@ -16,12 +21,7 @@ def cloud_init(image: Image) -> list[str]:
 
 
 def cloud_state(image: Image) -> list[str]:
-    made = [
-        "etc/ssh/sshd_config.d/50-cloud-init.conf",
-        "etc/sudoers.d/90-cloud-init-users",
-        "etc/apt/apt.conf.d/90cloud-init-aptproxy",
-    ]
-    return image.names("var/lib/cloud") + [path for path in made if image.has(path)]
+    return image.names("var/lib/cloud") + [path for path in MADE if image.has(path)]
 
 
 def assistant(image: Image) -> list[str]:
@@ -37,3 +37,16 @@ def assistant(image: Image) -> list[str]:
 
 def assistant_work(image: Image) -> list[str]:
     return [path for path in image.files(ASSISTANT) if re.search("/(log|work|hybrid)/", path)]
+
+
+def sessions_user(image: Image) -> list[str]:
+    found = [
+        path
+        for path in ("etc/passwd", "etc/shadow", "etc/group", "etc/gshadow")
+        for line in image.lines(path)
+        if SESSIONS_USER in re.split("[:,]", line)
+    ]
+    found += [path for path in (f"home/{SESSIONS_USER}", f"etc/sudoers.d/{SESSIONS_USER}")
+              if image.has(path)]  # fmt: skip
+    remedy = "remove the user, its group, its home and its sudoers file together, as `seal` does"
+    return [*dict.fromkeys(found), remedy] if found else []

@@ -17,14 +17,25 @@ SKELETON: Final = (".bashrc", ".profile", ".bash_logout", ".hushlogin", ".ssh",
                    ".cloud-locale-test.skip")  # fmt: skip
 
 
+# Of OpenSSL, OpenSSH and OpenPGP, of ssh.com, of PuTTY.
+PRIVATE_KEY: Final = re.compile(
+    rb"(?m)^[ \t]*(-----BEGIN [A-Z ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|PuTTY-User-Key)"
+)
+# An address with a name or a password in it. Not in comments.
+IN_ADDRESS: Final = re.compile(rb"(?m)^[^#;\n]*://[^\s/@\"']+@")
+
+
 def private_keys(image: Image) -> list[str]:
-    folders = ["etc/ssh", "etc/ssl/private", "opt/heliochrome", "root", "home"]
-    return [
+    folders = ["etc", "home", "media", "mnt", "opt", "root", "srv", "usr/local"]
+    return image.files("etc/wireguard") + [
         path
         for path in image.files(*folders)
-        if not path.startswith("etc/ssh/ssh_host_")
-        and re.search(rb"-----BEGIN [A-Z ]*PRIVATE KEY|^PuTTY-User-Key", _start(image.root / path))
+        if not path.startswith("etc/ssh/ssh_host_") and is_private_key(image.root / path)
     ]
+
+
+def is_private_key(place: Path) -> bool:
+    return PRIVATE_KEY.search(_start(place)) is not None
 
 
 def _start(place: Path) -> bytes:
@@ -36,11 +47,24 @@ def _start(place: Path) -> bytes:
 
 def credentials(image: Image) -> list[str]:
     apt = [*image.names("etc/apt", "auth.conf"), *image.names("etc/apt/auth.conf.d")]
-    return image.in_homes(*CREDENTIALS) + apt
+    held = [
+        f"{path}: an address with @"
+        for path in image.files("etc")
+        if IN_ADDRESS.search(_start(image.root / path))
+    ]
+    return image.in_homes(*CREDENTIALS) + apt + held
 
 
 def history(image: Image) -> list[str]:
-    return image.in_homes(*TRACES, ".ssh/known_hosts", ".ssh/known_hosts.old", ".ssh/config")
+    """Of `.ssh` authorized_keys and private keys are points of their own."""
+    ssh = [
+        path
+        for home in image.homes.values()
+        for path in image.names(f"{home}/.ssh".lstrip("/"))
+        if not re.search("/authorized_keys2?$", path)
+        and not ((place := image.entry(path)) and is_private_key(place))
+    ]
+    return image.in_homes(*TRACES) + ssh
 
 
 def leftovers(image: Image) -> list[str]:
@@ -50,7 +74,7 @@ def leftovers(image: Image) -> list[str]:
         entry.relative_to(image.root).as_posix()
         for place in folders
         for entry in sorted(place.iterdir())
-        if entry.name not in known and b"PRIVATE KEY" not in _start(entry)
+        if entry.name not in known and not is_private_key(entry)
     ]
 
 

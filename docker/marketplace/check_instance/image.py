@@ -121,9 +121,18 @@ class Image:
         for entry in self.text("var/lib/dpkg/status").split("\n\n"):
             known = dict(re.findall(r"^(Package|Status|Version): (.*)$", entry, re.MULTILINE))
             if known.get("Status", "").endswith(" ok installed"):
-                found[known["Package"]] = known["Version"]
+                found[known.get("Package", "?")] = known.get("Version") or "(no version)"
             elif known and not known.get("Status", "").endswith(("config-files", "not-installed")):
-                found[known["Package"]] = f"({known.get('Status')})"
+                found[known.get("Package", "?")] = f"({known.get('Status')})"
+        return found
+
+    @cached_property
+    def packaged(self) -> set[str]:
+        """Paths that packages brought, as they are where /lib, /bin and /sbin are links."""
+        found: set[str] = set()
+        for path in self.names("var/lib/dpkg/info", "*.list"):
+            for line in self.text(path).splitlines():
+                found.add(re.sub("^/?(?=(?:lib|lib64|bin|sbin)/)", "usr/", line).lstrip("/"))
         return found
 
     def without(self, *packages: str) -> list[str]:
@@ -169,6 +178,14 @@ def json_object(text: str) -> dict[str, Any]:
     """Empty if it is none."""
     try:
         found = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def inner(found: dict[str, Any], *names: str) -> dict[str, Any]:
+    """The object that names lead to; empty if there is none."""
+    for name in names:
+        value = found.get(name)
+        found = value if isinstance(value, dict) else {}
+    return found

@@ -7,8 +7,12 @@ import stat
 from pathlib import Path
 from typing import Final
 
-from .image import Image
+from .image import Image, inner, json_object
+from .shipped import listed, pattern
 
+IDENTITIES: Final = listed("identities")
+SEEDS: Final = listed("seeds")
+RESOLVER: Final = pattern("resolver-lines")
 MAC: Final = re.compile(r"(?i)(?<![0-9a-f:])(?:[0-9a-f]{2}:){5}[0-9a-f]{2}(?![0-9a-f:])")
 
 
@@ -18,20 +22,20 @@ def identity(image: Image) -> list[str]:
     dbus = "var/lib/dbus/machine-id"
     held = [dbus] if image.has(dbus) and not image.link(dbus) else []
     held += ["etc/machine-id"] if image.data("etc/machine-id").strip() else []
-    others = (
-        "var/lib/docker/engine-id",
-        "etc/docker/key.json",
-        "var/lib/NetworkManager/secret_key",
-    )
-    return held + [path for path in others if image.has(path)]
+    held += [path for path in IDENTITIES if image.has(path)]
+    held += image.names("var/lib/ubuntu-advantage/private")
+    held += image.names("var/lib/snapd/device/private-keys-v1")
+    snapd = "var/lib/snapd/state.json"
+    device = inner(json_object(image.text(snapd)), "data", "auth", "device")
+    held += [
+        f"{snapd}: {name}" for name in ("serial", "key-id", "session-macaroon") if name in device
+    ]
+    iscsi = "etc/iscsi/initiatorname.iscsi"
+    return held + [iscsi for line in image.lines(iscsi) if line.startswith("InitiatorName")]
 
 
 def seeds(image: Image) -> list[str]:
-    paths = (
-        "var/lib/systemd/random-seed", "var/lib/systemd/credential.secret",
-        "var/lib/urandom/random-seed", "boot/efi/loader/random-seed",
-    )  # fmt: skip
-    return [path for path in paths if image.has(path)]
+    return [path for path in SEEDS if image.has(path)]
 
 
 def logs(image: Image) -> list[str]:
@@ -62,8 +66,8 @@ def names(image: Image) -> list[str]:
             wrong.append(f"etc/hosts: {line}")
     resolver = "etc/resolv.conf"
     if not image.link(resolver):
-        fits = re.compile(r"nameserver (127\.0\.0\.53|100\.100\.2\.13[68])$|options ")
-        wrong += [f"{resolver}: {line}" for line in image.lines(resolver) if not fits.match(line)]
+        lines = image.lines(resolver)
+        wrong += [f"{resolver}: {line}" for line in lines if not RESOLVER.match(line)]
     return wrong
 
 
@@ -83,6 +87,12 @@ def swap(image: Image) -> list[str]:
 
 
 def mounts(image: Image) -> list[str]:
-    return [
-        line for line in image.lines("etc/fstab") if re.match(r"/dev/(?!disk/by-|mapper/)", line)
-    ]
+    """A buyer lacks any other disk, and what requires it would not start."""
+    wrong: list[str] = []
+    for line in image.lines("etc/fstab"):
+        source, target, kind, options = (line.split() + [""] * 4)[:4]
+        named = not re.match(r"/dev/(?!disk/by-|mapper/)", source)
+        own = target in {"/", "/boot", "/boot/efi"} or kind in {"swap", "tmpfs", "proc", "sysfs"}
+        if not (named and own) or "required-by" in options:
+            wrong.append(line)
+    return wrong

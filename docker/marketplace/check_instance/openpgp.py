@@ -32,7 +32,9 @@ def fingerprints(key: bytes) -> list[str]:
             tag, width = (head >> 2) & 0xF, 1 << (head & 3)
             size = int.from_bytes(key[at + 1 : at + 1 + width], "big")
         body = key[at + 1 + width : at + 1 + width + size]
-        if tag == 6:
+        if tag == 6 and len(body) > 0xFFFF:
+            found.append("a key that is too long")
+        elif tag == 6:
             mark = b"\x99" + len(body).to_bytes(2, "big")
             found.append(hashlib.sha1(mark + body).hexdigest().upper())
         at += 1 + width + size

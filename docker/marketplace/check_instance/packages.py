@@ -14,6 +14,8 @@ KEYS: Final = {
     "docker": "9DC858229FC7DD38854AE2D88D81803C0EBFCD88",
     "nvidia-container-toolkit": "C95B321B61E88C1809C4F759DDCAE044F796ECB0",
 }
+# Beginnings of the names of packages.
+KERNELS: Final = ("linux-image", "linux-headers", "linux-modules")
 
 
 def system(image: Image) -> list[str]:
@@ -50,7 +52,22 @@ def upgrades(image: Image) -> list[str]:
     off = [f"{name} {said.get(name, 'unset')}" for name in names if said.get(name, "0") == "0"]
     timers = ("apt-daily.timer", "apt-daily-upgrade.timer")
     masked = [f"{name} is masked" for name in timers if image.masked(name)]
-    return image.without("unattended-upgrades") + off + masked
+    return image.without("unattended-upgrades") + off + masked + _kernels(image)
+
+
+def _kernels(image: Image) -> list[str]:
+    """On an instance with a card: those that are not held once apt has read all its files."""
+    if not image.card:
+        return []
+    held: set[str] = set()
+    for path in ["etc/apt/apt.conf", *image.names("etc/apt/apt.conf.d")]:
+        text = re.sub(r"(?m)^\s*//.*$", "", image.text(path))
+        for cleared, block in re.findall(
+            r"(#clear\s+Unattended-Upgrade)|Unattended-Upgrade::Package-Blacklist\s*\{([^}]*)\}",
+            text,
+        ):
+            held = set() if cleared else held | set(re.findall('"([^"]+)"', block))
+    return [f"{name} is not held" for name in KERNELS if name not in held]
 
 
 def caches(image: Image) -> list[str]:

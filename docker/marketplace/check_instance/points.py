@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from . import appliance, card, cloud, docker, homes, machine, packages, rights, ssh
+from . import appliance, card, cloud, docker, homes, machine, packages, places, rights, ssh
 from .image import Image
 
 
@@ -32,11 +32,19 @@ POINTS: Final = (
     Point("repositories", "their packages are signed by the known keys", packages.repositories),
     Point("files", "our files: owner root, their modes, as shipped", appliance.files),
     Point("command", f"`appliance` is a link to {appliance.HANDLE}", appliance.command),
-    Point("settings", "the page is offered on all addresses, the card is used", appliance.settings),
-    Point("image", "Docker holds the image, whole", docker.stored_image),
+    Point("settings", ".env has the lines that were laid, and no others", appliance.settings),
+    Point(
+        "image",
+        "Docker holds the image that prepared.json names, no layer missing",
+        docker.stored_image,
+    ),
     Point("units", "our units are turned on", appliance.turned_on),
     Point("sshd", "sshd takes keys only", ssh.sshd),
-    Point("upgrades", "security updates come by themselves", packages.upgrades),
+    Point(
+        "upgrades",
+        "security updates come by themselves, and no kernel without a driver",
+        packages.upgrades,
+    ),
     Point("record", "prepared.json, not old, no update waiting", appliance.record),
     Point("cloud-init", "cloud-init and growpart are installed", cloud.cloud_init),
     Point("assistant", "the cloud assistant is there and turned on", cloud.assistant),
@@ -46,9 +54,10 @@ POINTS: Final = (
     Point("authorized-keys", "no key may sign in", ssh.authorized_keys),
     Point("host-keys", "no SSH host keys", ssh.host_keys),
     Point("private-keys", "no private keys", homes.private_keys),
-    Point("credentials", "no credentials in homes or apt", homes.credentials),
+    Point("credentials", "no credentials in homes or settings", homes.credentials),
     Point("history", "no traces of work in homes", homes.history),
     Point("leftovers", "nothing else in homes", homes.leftovers),
+    Point("elsewhere", "no other files in /, /opt, /srv, /mnt and /media", places.elsewhere),
     Point("identity", "an empty machine-id, no other identity", machine.identity),
     Point("seeds", "no random seed", machine.seeds),
     Point("logs", "no logs", machine.logs),
@@ -61,18 +70,23 @@ POINTS: Final = (
     Point("temporary", "nothing in temporary folders and backups", machine.temporary),
     Point("spool", "no mail, no personal timetables", machine.spool),
     Point("swap", "no swap", machine.swap),
-    Point("mounts", "disks are mounted by UUID or label", machine.mounts),
+    Point("mounts", "the system's own disks alone are mounted, by UUID or label", machine.mounts),
     Point("containers", "no containers and volumes", docker.containers),
+    Point("store", "nothing but that image in Docker's and containerd's stores", docker.store),
+    Point(
+        "sessions-user",
+        f"no {cloud.SESSIONS_USER}: sudo comes with it where it is made anew",
+        cloud.sessions_user,
+    ),
     Point("secrets", "no secrets of the appliance", appliance.secrets),
     # What nobody should have added.
     Point("setuid", "no unknown file that runs as another user", rights.setuid),
     Point("world-writable", "nobody but root writes to the system", rights.world_writable),
     Point("sudo", "sudo asks everybody", rights.sudo),
+    Point("additions", "what runs by itself is of packages, the cloud or ours", places.additions),
 )
 
 
-def check(image: Image) -> Iterator[tuple[Point, list[str]]]:
-    """Each point that is asked of this image, with what is wrong: nothing if it is met."""
-    for point in POINTS:
-        if image.card or not point.card:
-            yield point, point.find(image)
+def asked(image: Image) -> list[Point]:
+    """Those that are asked of this image."""
+    return [point for point in POINTS if image.card or not point.card]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from typing import Final
 
@@ -26,18 +27,32 @@ def passwords(image: Image) -> list[str]:
 
 
 def only_root(image: Image) -> list[str]:
-    return [parts[0] for parts in image.accounts if parts[0] != "root" and not int(parts[2] or 0)]
+    """By a number that is surely another."""
+    return [
+        f"{parts[0]} with uid {parts[2] or 'none'}"
+        for parts in image.accounts
+        if parts[0] != "root" and not re.fullmatch("0*[1-9][0-9]{0,8}", parts[2])
+    ]
 
 
 def sudo(image: Image) -> list[str]:
-    paths = ["etc/sudoers", *image.names("etc/sudoers.d")]
-    own = "etc/sudoers.d/90-cloud-init-users"
+    # Both are points of their own.
+    own = ("etc/sudoers.d/90-cloud-init-users", "etc/sudoers.d/ecs-assist-user")
+    asks_nobody = re.compile(r"NOPASSWD|!\s*authenticate|exempt_group")
+    elsewhere = re.compile(r"[#@]include(?:dir)?\s+(?!/etc/sudoers\.d\s*$)")
     return [
         f"{path}: {line}"
-        for path in paths
-        for line in image.lines(path)
-        if "NOPASSWD" in line and path != own
+        for path in ["etc/sudoers", *image.names("etc/sudoers.d")]
+        if path not in own
+        for line in _rules(image.text(path))
+        if asks_nobody.search(line) or elsewhere.match(line)
     ]
+
+
+def _rules(text: str) -> list[str]:
+    """Lines that go on put together; comments left out. `#0` is a user, `#include` a command."""
+    kept = [line for line in text.splitlines() if not re.match(r"\s*#(?!include|\d)", line)]
+    return [line.strip() for line in "\n".join(kept).replace("\\\n", "").split("\n")]
 
 
 def setuid(image: Image) -> list[str]:

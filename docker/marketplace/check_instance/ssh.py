@@ -11,7 +11,8 @@ def sshd(image: Image) -> list[str]:
     """What sshd would take: the first value of each keyword, and all that Match blocks say."""
     first: dict[str, str] = {}
     matched: list[tuple[str, str]] = []
-    _read(image, "etc/ssh/sshd_config", first, matched, 0)
+    _read(image, "etc/ssh/sshd_config", first, matched)
+    given = re.findall(r"(?m)^\s*(?:export\s+)?(SSHD_OPTS=.*)", image.text("etc/default/ssh"))
     allowed = {
         "passwordauthentication": ("yes", {"no"}),
         "kbdinteractiveauthentication": ("yes", {"no"}),
@@ -27,13 +28,18 @@ def sshd(image: Image) -> list[str]:
         f"{name} {value}"
         for name, value in [*said, *matched]
         if name in allowed and value not in allowed[name][1]
-    ]
+    ] + [f"etc/default/ssh: {line}" for line in given if line.strip("SHD_OPT=\"' \t")]
 
 
 def _read(
-    image: Image, path: str, first: dict[str, str], matched: list[tuple[str, str]], depth: int
+    image: Image,
+    path: str,
+    first: dict[str, str],
+    matched: list[tuple[str, str]],
+    depth: int = 0,
+    inside: bool = False,
 ) -> None:
-    inside = False
+    """inside: a Match block, which goes on in what it includes, and ends with its own file."""
     for line in image.lines(path):
         keyword, _, value = re.sub(r"[\s=]+", " ", line).partition(" ")
         name, value = keyword.lower(), value.strip('" ').lower()
@@ -45,7 +51,7 @@ def _read(
                 whole = pattern if pattern.startswith("/") else f"etc/ssh/{pattern}"
                 folder, _, last = whole.strip("/").rpartition("/")
                 for included in image.names(folder, last):
-                    _read(image, included, first, matched, depth + 1)
+                    _read(image, included, first, matched, depth + 1, inside)
         elif inside:
             matched.append((name, value))
         else:
