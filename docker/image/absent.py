@@ -1,4 +1,4 @@
-"""What ComfyUI imports and the image has not: it starts without, and whoever uses it is told.
+"""What ComfyUI imports and the image has not: it starts without, and what calls it fails.
 
 torchaudio needs CUDA libraries. av brings encoders under the GPL (x264, x265), and patents. Of the
 nodes that the gateway lets through only Load Image uses one of them: it decodes with av, and where
@@ -23,12 +23,12 @@ _BOXES = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
 
 
 class _Absent(type):
-    """A class in place of whatever has that name, so that annotations and tables can name it."""
+    """A class in place of whatever has that name: annotations, tables and `except` can name it."""
 
     def __getattr__(cls, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        made = _Absent(name, (), {"__module__": f"{cls.__module__}.{cls.__name__}"})
+        made = _absent(name, f"{cls.__module__}.{cls.__name__}")
         setattr(cls, name, made)
         return made
 
@@ -36,11 +36,15 @@ class _Absent(type):
         raise RuntimeError(f"{cls.__module__}.{cls.__name__} is not in this image.")
 
 
+def _absent(name: str, module: str) -> Any:
+    return _Absent(name, (Exception,), {"__module__": module})
+
+
 class _Module(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        made = _Absent(name, (), {"__module__": self.__name__})
+        made = _absent(name, self.__name__)
         setattr(self, name, made)
         return made
 
@@ -81,7 +85,7 @@ class _WithoutFrames(MetaPathFinder):
 
 
 def _nothing_found(video: Any) -> Callable[[object], object]:
-    """What ComfyUI itself gives for a file without a frame that it can decode."""
+    """What ComfyUI itself gives for a file without a frame that it can decode, a film too."""
 
     def get_components(file: object) -> object:
         import torch

@@ -13,6 +13,7 @@ import shutil
 import sys
 import tarfile
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 
 # Folders and files of the work tree's top, beside *.py. What ComfyUI's licence asks for is in it:
@@ -55,7 +56,7 @@ def fetch(address: str, folder: Path) -> None:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with target.open("wb") as file:
                     shutil.copyfileobj(content, file)
-    except (OSError, ValueError, tarfile.TarError) as error:
+    except (OSError, ValueError, HTTPException, tarfile.TarError) as error:
         sys.exit(
             f"ComfyUI could not be had from {address}: {error}. Give the build another place with "
             "--build-arg COMFYUI_ARCHIVE=ADDRESS, or a folder with --build-context "

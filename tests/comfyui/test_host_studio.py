@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 
@@ -67,6 +68,15 @@ def test_a_preview_is_one_there_too(host: RunningHost, photo: Path, tmp_path: Pa
         preview = studio.job("ben", [brought], "portrait", preview=True)
         result = studio.wait("ben", preview["id"])["photos"][0]["result"]
         assert result["kind"] == "preview" and result["name"].endswith(".preview.png")
+
+
+def test_both_presets_pass_the_self_test_there(host: RunningHost):
+    done = subprocess.run(
+        [sys.executable, "-m", "heliochrome", "self-test", "--comfyui", host.url],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(": good. ") == 2
 
 
 def test_a_killed_comfyui_is_waited_for_and_the_job_goes_on(tmp_path: Path, host: RunningHost):

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -100,16 +100,21 @@ class Appliance:
     wire: Wire
     starting: subprocess.Popen[bytes]
     password: str = ""
+    had: set[Network] = field(default_factory=set)
 
     @property
     def said(self) -> str:
         return (self.folder / "up.txt").read_text("utf-8")
 
-    def networks(self) -> list[Network]:
-        """Of its own."""
-        return self.engine.subnets(f"{self.project}_outside", f"{self.project}_inside")
+    def networks(self) -> set[Network]:
+        """Of its own: `down` takes them away, and the next `up` may make others."""
+        names = [f"{self.project}_{name}" for name in ("outside", "inside")]
+        self.had |= set(self.engine.subnets(*names))
+        return self.had
 
     def handle(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        if command[0] in ("down", "restore"):
+            self.networks()
         return self.engine.run(self.folder / "appliance", *command, check=check, cwd=self.folder)
 
     def container(self, service: str) -> str:
@@ -196,7 +201,7 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     folder = tmp_path_factory.mktemp("containers")
     STORAGE.mkdir(parents=True, exist_ok=True)
     (folder / "storage.conf").write_text(
-        f'[storage]\ndriver = "overlay"\ngraphroot = "{STORAGE}/graph"\nrunroot = "{folder}/run"\n'
+        f'[storage]\ndriver = "overlay"\ngraphroot = "{STORAGE}/graph"\nrunroot = "{STORAGE}/run"\n'
     )
     # A machine without systemd, whose root may not raise limits.
     (folder / "containers.conf").write_text(
@@ -315,6 +320,17 @@ def root(engine: Engine, tmp_path_factory: pytest.TempPathFactory) -> Iterator[P
         yield place
 
 
+def licences(root: Path) -> str:
+    """The list for whoever gets the image; fails where it holds what may not be sold."""
+    done = subprocess.run(
+        [sys.executable, DOCKER / "marketplace/licences.py",
+         root / "opt/heliochrome/sbom.cdx.json", "--root", root],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 @pytest.fixture(scope="module", params=["podman", "docker"])
 def running_engine(
     request: pytest.FixtureRequest, engine: Engine, tmp_path_factory: pytest.TempPathFactory
@@ -345,9 +361,6 @@ def appliance(
     folder = tmp_path_factory.mktemp("appliance")
     for name in ("appliance", "compose.yaml", "compose.gpu.yaml", "seccomp.json"):
         shutil.copy(DOCKER / name, folder / name)
-    if engine.compose == "docker-compose":  # Debian's, which is too old to know of names
-        compose = folder / "compose.yaml"
-        compose.write_text(compose.read_text("utf-8").replace("\nname: heliochrome\n", "\n"))
     model = micro.save(folder / "models/ddcolor_v2.safetensors")
     model.parent.chmod(0o755)
     model.chmod(0o644)
@@ -375,7 +388,8 @@ def appliance(
         (running.password,) = re.findall(r"with the password (\S+)", running.said)
         yield running
     finally:
-        starting.wait(timeout=300)
+        starting.terminate()  # if it is still at its self-test
+        starting.wait(timeout=60)
         wire.stop()
         # What it has left behind would be in the way of the next run.
         running.compose("down", "-v")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dockerfile import DOCKER, ROOT, read
+from dockerfile import DOCKER, IMAGE, ROOT, read
 from heliochrome.studio.settings import StudioSettings
 from heliochrome_gateway.settings import GatewaySettings
 
@@ -118,9 +118,7 @@ def test_what_reads_compose_files_accepts_them(
     if command is None:
         pytest.skip(f"{compose} is missing")
     for name in files:
-        text = (DOCKER / name).read_text("utf-8")
-        # Debian's docker-compose is too old to know of names.
-        (tmp_path / name).write_text(text.replace("\nname: heliochrome\n", "\n"))
+        shutil.copy(DOCKER / name, tmp_path)
     shutil.copy(DOCKER / "seccomp.json", tmp_path)
     options = [word for name in files for word in ("-f", name)]
     done = subprocess.run(
@@ -203,6 +201,9 @@ def handle(tmp_path: Path) -> Path:
         f'*logs*) cat {tmp_path}/log ;; *self-test*) exec {tmp_path}/self-test "$@" ;; esac\n'
     )
     compose.chmod(0o755)
+    smi = tmp_path / "nvidia-smi"
+    smi.write_text("#!/bin/sh\nexit 0\n")
+    smi.chmod(0o755)
     (tmp_path / "log").touch()
     tested = tmp_path / "self-test"
     tested.write_text("#!/bin/sh\necho 'portrait: good. It was coloured.'\n")
@@ -213,7 +214,11 @@ def handle(tmp_path: Path) -> Path:
 def run(
     handle: Path, *command: str, cwd: Path | None = None, **more: str
 ) -> subprocess.CompletedProcess[str]:
-    environ = {"PATH": os.environ["PATH"], "HELIOCHROME_COMPOSE": str(handle / "compose"), **more}
+    environ = {
+        "PATH": f"{handle}:{os.environ['PATH']}",
+        "HELIOCHROME_COMPOSE": str(handle / "compose"),
+        **more,
+    }
     return subprocess.run(
         [handle / "appliance", *command], env=environ, cwd=cwd or handle,
         capture_output=True, text=True, check=False,
@@ -255,29 +260,108 @@ def test_a_backup_is_where_the_caller_means_and_written_over_nothing(
     assert run(handle, "backup", "kept", cwd=elsewhere).returncode != 0
 
 
+def test_a_backup_that_fails_leaves_nothing_and_the_appliance_runs_again(handle: Path) -> None:
+    compose = handle / "compose"
+    compose.write_text(compose.read_text().replace("tar -cf - -T /dev/null", "exit 1"))
+    done = run(handle, "backup", "kept")
+    assert done.returncode != 0 and "No backup was made" in done.stderr
+    assert not [*handle.glob("kept*")]
+    assert (handle / "told").read_text().splitlines()[-1].endswith("up -d")
+
+
+def test_a_backup_is_not_restored_over_what_is_there_unless_told(handle: Path) -> None:
+    assert run(handle, "backup", "kept").returncode == 0
+    compose = handle / "compose"
+    compose.write_text(compose.read_text().replace("*port*)", "*'ls -A'*) exit 1 ;; *port*)"))
+    (handle / "told").unlink()
+    done = run(handle, "restore", "kept")
+    assert done.returncode == 2 and "appliance restore --replace" in done.stderr
+    told = (handle / "told").read_text()
+    assert "-delete" not in told and told.splitlines()[-1].endswith("up -d")
+    assert run(handle, "restore", "--replace", "kept").returncode == 0
+    assert "-delete" in (handle / "told").read_text()
+    assert (handle / "secrets/password").read_text() == "", "the users are those of the backup"
+
+
+def test_the_first_password_is_shown_by_the_start_that_succeeds(handle: Path) -> None:
+    compose = handle / "compose"
+    working = compose.read_text()
+    compose.write_text(working.replace("*port*)", "*health.py*) exit 1 ;; *port*)"))
+    slow = run(handle, "up", HELIOCHROME_UP_WAIT_S="1")
+    assert slow.returncode == 1 and "password admin" not in slow.stderr
+    made = (handle / "secrets/password").read_text().strip()
+    assert made
+    compose.write_text(working)
+    assert f"sign in as admin with the password {made}" in run(handle, "up").stderr
+    assert made not in run(handle, "up").stderr
+
+
+@pytest.mark.parametrize(
+    ("line", "card"),
+    [
+        ("HELIOCHROME_GPU=1", True),
+        ("HELIOCHROME_GPU='1'", True),
+        ('HELIOCHROME_GPU="1"  # the L4', True),
+        ("export HELIOCHROME_GPU=1 ", True),
+        ("HELIOCHROME_GPU=0\nHELIOCHROME_GPU=1\r", True),
+        ("HELIOCHROME_GPU=1\nHELIOCHROME_GPU=0", False),
+        ("#HELIOCHROME_GPU=1", False),
+        ("HELIOCHROME_GPUS=1", False),
+    ],
+)
+def test_the_file_is_read_as_compose_reads_it(handle: Path, line: str, card: bool) -> None:
+    (handle / ".env").write_text(f"{line}\n")
+    run(handle, "down")
+    assert ("compose.gpu.yaml" in (handle / "told").read_text()) == card
+
+
+def test_a_card_is_on_or_off(handle: Path) -> None:
+    done = run(handle, "down", HELIOCHROME_GPU="yes")
+    assert done.returncode == 2 and 'got "yes"' in done.stderr and not (handle / "told").exists()
+
+
+def test_a_card_whose_driver_fails_does_not_keep_the_page_down(handle: Path) -> None:
+    (handle / "nvidia-smi").write_text(
+        "#!/bin/sh\necho 'Driver/library version mismatch'\nexit 18\n"
+    )
+    compose = handle / "compose"
+    compose.write_text(compose.read_text().replace("echo ", 'echo "$HELIOCHROME_IMAGE" ', 1))
+    done = run(handle, "up", HELIOCHROME_GPU="1")
+    assert done.returncode == 0
+    assert "cannot be used: Driver/library version mismatch" in done.stderr
+    told = (handle / "told").read_text()
+    assert "gpu.yaml" not in told and "localhost/heliochrome:gpu" in told
+
+
 def test_with_a_card_the_second_file_is_used(handle: Path) -> None:
     run(handle, "down", HELIOCHROME_GPU="1")
     assert "-f compose.yaml -f compose.gpu.yaml down" in (handle / "told").read_text()
 
 
-def test_what_is_set_in_the_file_counts_as_in_the_environment(handle: Path) -> None:
-    (handle / ".env").write_text("HELIOCHROME_GPU='1'\nHELIOCHROME_ADDRESS=0.0.0.0\n")
-    found = "studio-1 | heliochrome: graphics card found: 580.95.05, NVIDIA L4\n"
-    (handle / "log").write_text(f"studio-1 | heliochrome: something else\n{found}")
+def entrypoint_says(path: str) -> str:
+    done = subprocess.run(
+        [IMAGE / "entrypoint.sh", "true"], capture_output=True, text=True, check=True,
+        env={"HELIOCHROME_PROCESSOR": "gpu", "PATH": path},
+    )  # fmt: skip
+    return "".join(f"studio-1 | {line}\n" for line in done.stderr.splitlines())
+
+
+def test_the_card_that_was_found_is_told(handle: Path) -> None:
+    (handle / "nvidia-smi").write_text("#!/bin/sh\necho '580.95.05, NVIDIA L4'\n")
+    said = entrypoint_says(f"{handle}:{os.environ['PATH']}")
+    (handle / "log").write_text(f"studio-1 | heliochrome: something else\n{said}")
+    (handle / ".env").write_text("HELIOCHROME_GPU=1\nHELIOCHROME_ADDRESS=0.0.0.0\n")
     done = run(handle, "up")
-    assert "-f compose.gpu.yaml" in (handle / "told").read_text()
-    assert "https://<address of this machine>:8443/" in done.stderr
     assert "appliance: graphics card found: 580.95.05, NVIDIA L4\n" in done.stderr
     assert "something else" not in done.stderr
-    told = len((handle / "told").read_text())
-    run(handle, "down", HELIOCHROME_GPU="0")
-    assert "gpu" not in (handle / "told").read_text()[told:]
+    assert "https://<address of this machine>:8443/" in done.stderr
 
 
-def test_a_card_that_is_not_used_is_told_with_the_reason(handle: Path) -> None:
-    reason = "No graphics card reaches this container. Colouring on the processor instead: slower."
-    (handle / "log").write_text(f"[studio] | heliochrome: {reason}\n")
-    assert f"appliance: {reason}" in run(handle, "up", HELIOCHROME_GPU="1").stderr
+def test_a_card_that_does_not_reach_the_container_is_told_with_the_reason(handle: Path) -> None:
+    (handle / "log").write_text(entrypoint_says("/usr/bin:/bin"))
+    done = run(handle, "up", HELIOCHROME_GPU="1")
+    assert "appliance: No graphics card reaches this container." in done.stderr
+    assert "processor instead" in done.stderr
 
 
 def test_both_engines_are_tried_and_what_is_wrong_is_told_with_what_to_do(handle: Path) -> None:
@@ -292,8 +376,12 @@ def test_both_engines_are_tried_and_what_is_wrong_is_told_with_what_to_do(handle
     assert wrong.returncode == 1
     assert "appliance: studio, portrait: NOT GOOD. No model." in wrong.stderr
     assert f"Model files belong into {handle}/models" in wrong.stderr
+    assert "appliance logs studio" in wrong.stderr and "appliance logs comfyui" in wrong.stderr
     up = run(handle, "up")
     assert up.returncode == 0 and "NOT GOOD" in up.stderr, "the page is there all the same"
+    (handle / "self-test").write_text("#!/bin/sh\necho 'photographs keep it busy.'\nexit 2\n")
+    busy = run(handle, "self-test")
+    assert busy.returncode == 2 and "Model files belong" not in busy.stderr
 
 
 @pytest.mark.parametrize("command", [[], ["explode"], ["backup"], ["restore"]])

@@ -5,7 +5,6 @@ Gigabytes of CUDA are fetched for it, so it is marked large.
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,8 +12,7 @@ from pathlib import Path
 import pytest
 
 import micro
-from conftest import Engine, build, contexts, mounted
-from dockerfile import DOCKER
+from conftest import Engine, build, contexts, licences, mounted
 
 pytestmark = [pytest.mark.container, pytest.mark.large]
 
@@ -60,10 +58,23 @@ def test_it_holds_what_a_card_needs(engine: Engine, gpu: str, root: Path) -> Non
 
 
 def test_it_may_be_sold_as_far_as_its_licences_can_be_read(root: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, DOCKER / "marketplace/licences.py",
-         root / "opt/heliochrome/sbom.cdx.json", "--root", root],
-        capture_output=True, text=True, check=False,
+    assert "## Under NVIDIA's terms" in licences(root)
+
+
+def test_wheels_of_tensorrt_that_are_brought_are_put_beside_the_others(
+    engine: Engine, gpu: str, tmp_path: Path
+) -> None:
+    """Of its three packages the one that PyPI has as a wheel."""
+    wheels = tmp_path / "tensorrt"
+    engine.run(
+        sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:",
+        "--dest", wheels, "tensorrt-cu13-bindings==10.16.*",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "## Under NVIDIA's terms" in done.stdout
+    tag = "localhost/heliochrome:test-tensorrt"
+    context = f"tensorrt={wheels}"
+    build(engine, tmp_path, "packages-gpu", "--tag", tag, "--build-context", context)
+    (tmp_path / "root").mkdir()
+    with mounted(engine, tag, tmp_path / "root") as place:
+        packages = place / "opt/heliochrome/lib/python3.11/site-packages"
+        assert (packages / "tensorrt_bindings/tensorrt.so").exists()
+        assert (packages / "torch/lib/libtorch_cuda.so").exists()

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import ssl
 import subprocess
 import sys
@@ -52,15 +53,16 @@ def test_the_base_is_debian_slim_unless_told_otherwise_and_cpu_is_the_default_ta
 
 
 @targets
-def test_an_image_is_one_root_and_three_folders(target: str) -> None:
+def test_an_image_is_one_root_and_what_was_put_together(target: str) -> None:
     """So nothing that was needed to make it is in any layer."""
     own, runtime = FILE.lineage(target)
     assert (runtime.name, runtime.parent) == ("runtime", "scratch")
     assert runtime.all("COPY") == ["--from=rootfs /rootfs /"]
     assert own.all("COPY") == [
-        f"--from=whole-{target} /opt/heliochrome /opt/heliochrome",
-        f"--from=whole-{target} /parts/models /opt/models",
+        f"--from=packages-{target} /opt/heliochrome /opt/heliochrome",
         "--from=parts /parts/comfyui /opt/comfyui",
+        f"--from=whole-{target} /parts/models /opt/models",
+        f"--from=whole-{target} /parts/added /opt/heliochrome",
     ]
     assert own.all("RUN") == runtime.all("RUN") == []
     packages = [
@@ -95,7 +97,7 @@ def test_nothing_is_fetched_at_run_time_and_passwords_do_not_cross_a_network_in_
 
 
 def test_nothing_is_fetched_that_is_not_known_by_its_hash() -> None:
-    """Of ComfyUI the script looks at the whole."""
+    """Of ComfyUI the script looks at the whole; TensorRT's wheels are brought, not fetched."""
     steps = [step for stage in FILE.stages.values() for step in stage.all("RUN")]
     scripts = [re.sub(r"\\\n\s*", "", path.read_text("utf-8")) for path in IMAGE.glob("*.sh")]
     assert [stage.name for stage in FILE.stages.values() if stage.all("ADD")] == []
@@ -324,6 +326,26 @@ def test_comfyui_is_fetched_as_the_archive_that_its_upstream_offers(tmp_path: Pa
     assert "--build-arg COMFYUI_ARCHIVE" in missing.stderr and "Traceback" not in missing.stderr
 
 
+@pytest.mark.parametrize("answer", [
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n10\r\nhalf",
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+    b"not HTTP at all\r\n\r\n",
+])  # fmt: skip
+def test_a_download_that_breaks_off_is_told_as_that(tmp_path: Path, answer: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def once() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(answer)
+
+        threading.Thread(target=once, daemon=True).start()
+        done = fetched(f"http://127.0.0.1:{server.getsockname()[1]}/a.tar.gz", tmp_path / "a")
+    assert done.returncode == 1
+    assert "could not be had" in done.stderr and "Traceback" not in done.stderr
+
+
 def test_a_broken_or_hostile_archive_leaves_nothing_outside(tmp_path: Path) -> None:
     archive = tmp_path / "hostile.tar.gz"
     with tarfile.open(archive, "w:gz") as file:
@@ -385,6 +407,10 @@ try:
     av.open("film.mp4")
 except RuntimeError as error:
     print(error)
+try:
+    raise KeyError
+except (av.error.FFmpegError, KeyError):
+    pass
 """
     done = subprocess.run(
         [sys.executable, "-c", code, IMAGE], capture_output=True, text=True, check=True

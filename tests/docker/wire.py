@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import struct
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
 Network = IPv4Network | IPv6Network
 
 _EVERY_PROTOCOL = 3  # ETH_P_ALL
+_SOL_PACKET, _STATISTICS = 263, 6  # packet(7)
+_LARGER_BUFFER = 33  # SO_RCVBUFFORCE, socket(7)
 _IPV4, _IPV6, _UDP, _DNS = 0x0800, 0x86DD, 17, 53
 
 
@@ -28,6 +31,7 @@ class Wire:
     """Listens from `start` to `stop`. Needs root."""
 
     packets: set[Packet] = field(default_factory=set)
+    _missed: Callable[[], int] = lambda: 0
     _over: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -35,8 +39,11 @@ class Wire:
         listening = socket.socket(
             socket.AF_PACKET, socket.SOCK_DGRAM, socket.htons(_EVERY_PROTOCOL)
         )
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 24)
+        listening.setsockopt(socket.SOL_SOCKET, _LARGER_BUFFER, 1 << 27)
         listening.settimeout(0.2)
+        self._missed = lambda: struct.unpack(
+            "II", listening.getsockopt(_SOL_PACKET, _STATISTICS, 8)
+        )[1]
         self._thread = threading.Thread(target=self._listen, args=(listening,), daemon=True)
         self._thread.start()
 
@@ -44,6 +51,11 @@ class Wire:
         self._over.set()
         if self._thread is not None:
             self._thread.join()
+
+    def require_whole(self) -> None:
+        """That it still listens, and has missed nothing."""
+        assert self._thread is not None and self._thread.is_alive()
+        assert self._missed() == 0
 
     def heard(self, networks: Iterable[Network]) -> bool:
         """Anything from these at all."""
@@ -85,10 +97,10 @@ def _in(address: str, networks: Iterable[Network]) -> bool:
 
 
 def _read(protocol: int, content: bytes) -> Packet | None:
-    if protocol == _IPV4:
+    if protocol == _IPV4 and len(content) >= 20:
         length = 4 * (content[0] & 15)
         source, target, kind = content[12:16], content[16:20], content[9]
-    elif protocol == _IPV6:
+    elif protocol == _IPV6 and len(content) >= 40:
         length, source, target, kind = 40, content[8:24], content[24:40], content[6]
     else:
         return None
