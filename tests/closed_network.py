@@ -20,10 +20,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from name_queries import HEADER, asked_name
+
 _SET_FLAGS: Final = 0x8914  # SIOCSIFFLAGS
 _UP: Final = 0x41  # IFF_UP | IFF_RUNNING
 _NOT_FOUND: Final = b"\x81\x83"  # RFC 1035, 4.1.1: an answer, and that there is no such name
-_HEADER: Final = 12
 
 
 def why_not() -> str | None:
@@ -67,12 +68,8 @@ def _inside(folder: Path, command: Sequence[str]) -> int:
 def _answer(server: socket.socket, asked: set[str]) -> None:
     while True:
         query, asker = server.recvfrom(512)
-        labels, name = query[_HEADER:], []
-        while labels[0]:
-            name.append(labels[1 : 1 + labels[0]].decode("ascii", "replace"))
-            labels = labels[1 + labels[0] :]
-        asked.add(".".join(name).lower())
-        server.sendto(query[:2] + _NOT_FOUND + query[4:6] + bytes(6) + query[_HEADER:], asker)
+        asked.add(asked_name(query))
+        server.sendto(query[:2] + _NOT_FOUND + query[4:6] + bytes(6) + query[HEADER:], asker)
 
 
 if __name__ == "__main__":

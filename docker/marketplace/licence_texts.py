@@ -27,9 +27,14 @@ def folder_of(root: Path, name: str, version: str) -> Path | None:
     """The dist-info of a Python package; name: as CycloneDX has it, lower case with dashes."""
     for found in (root / PACKAGES).glob("*.dist-info"):
         own, _, rest = found.name.removesuffix(".dist-info").rpartition("-")
-        if re.sub(r"[-_.]+", "-", own).lower() == name and rest == version:
+        if _canonical(own) == name and rest == version:
             return found
     return None
+
+
+def _canonical(name: str) -> str:
+    """Of a Python package, as PEP 503 has it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def of_python(root: Path, name: str, version: str) -> tuple[str, ...]:
@@ -115,7 +120,7 @@ def libraries(root: Path) -> Iterator[tuple[str, str]]:
     owners = {}
     for record in packages.glob("*.dist-info/RECORD"):
         own = record.parent.name.removesuffix(".dist-info").rpartition("-")[0]
-        name = re.sub(r"[-_.]+", "-", own).lower()
+        name = _canonical(own)
         for line in record.read_text("utf-8").splitlines():
             listed = line.split(",")[0]
             if ".so" in Path(listed).name:
@@ -123,4 +128,4 @@ def libraries(root: Path) -> Iterator[tuple[str, str]]:
     for path in sorted(packages.rglob("*.so*")):
         place = path.relative_to(packages)
         own = owners.get(place.as_posix(), place.parts[0].removesuffix(".libs"))
-        yield re.sub(r"[-_.]+", "-", own).lower(), path.name
+        yield _canonical(own), path.name

@@ -150,10 +150,9 @@ def _problems(part: Part, policy: Policy) -> Iterator[str]:
 
 def _brought(root: Path, policy: Policy) -> Iterator[str]:
     """Libraries under the GPL in wheels that do not state it."""
-    for package, file in texts.libraries(root):
+    for owner, file in texts.libraries(root):
         for library, licence in policy.gpl_libraries.items():
             if re.match(rf"{re.escape(library)}[-.]", file):
-                owner = package.replace("_", "-")
                 yield f"- {owner} brings {file}, under {licence}, without stating it. Take it out."
 
 

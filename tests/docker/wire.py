@@ -9,12 +9,15 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network, IPv6Network, ip_address
 
+from name_queries import asked_name
+
 Network = IPv4Network | IPv6Network
 
 _EVERY_PROTOCOL = 3  # ETH_P_ALL
 _SOL_PACKET, _STATISTICS = 263, 6  # packet(7)
 _LARGER_BUFFER = 33  # SO_RCVBUFFORCE, socket(7)
 _IPV4, _IPV6, _UDP, _DNS = 0x0800, 0x86DD, 17, 53
+_UDP_HEADER = 8
 
 
 @dataclass(frozen=True)
@@ -106,14 +109,5 @@ def _read(protocol: int, content: bytes) -> Packet | None:
         return None
     asked = ""
     if kind == _UDP and int.from_bytes(content[length + 2 : length + 4], "big") == _DNS:
-        asked = _name(content[length + 8 + 12 :])
+        asked = asked_name(content[length + _UDP_HEADER :])
     return Packet(str(ip_address(source)), str(ip_address(target)), asked)
-
-
-def _name(labels: bytes) -> str:
-    """RFC 1035, 4.1.2."""
-    found = []
-    while labels and labels[0]:
-        found.append(labels[1 : 1 + labels[0]].decode("ascii", "replace").lower())
-        labels = labels[1 + labels[0] :]
-    return ".".join(found)

@@ -149,6 +149,18 @@ def test_an_address_that_is_none_is_told_at_once(tmp_path: Path, address: str):
     assert "Traceback" not in done.stderr
 
 
+def test_without_what_talks_to_comfyui_it_says_what_to_install(tmp_path: Path):
+    code = (
+        "import sys; sys.modules['aiohttp'] = None; from heliochrome.cli import main; "
+        "sys.exit(main(['self-test', '--comfyui', 'http://127.0.0.1:9']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment(tmp_path), capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 2 and "pip install 'heliochrome[studio]'" in done.stderr
+
+
 def test_a_comfyui_that_is_not_there_is_not_waited_for_longer_than_asked(tmp_path: Path):
     done = command(tmp_path, "--comfyui", "http://127.0.0.1:9", "--wait", "0")
     assert done.returncode == 2 and "http://127.0.0.1:9 cannot be used" in done.stderr

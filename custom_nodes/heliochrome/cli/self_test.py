@@ -49,18 +49,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(args: argparse.Namespace) -> int:
-    from ..core.errors import BackendUnavailable
+    from ..studio.self_test import all_good
 
-    try:
-        from ..studio.self_test import all_good
-
-        outcomes = (
-            _of_worker(args.wait) if args.worker else _made_now(args.model, args.comfyui, args.wait)
-        )
-    except ModuleNotFoundError as error:
-        raise BackendUnavailable(
-            f"The self-test needs {error.name}: run `pip install 'heliochrome[studio]'`."
-        ) from error
+    outcomes = (
+        _of_worker(args.wait) if args.worker else _made_now(args.model, args.comfyui, args.wait)
+    )
     for outcome in outcomes:
         say(str(outcome))
     return 0 if all_good(outcomes) else NOT_GOOD
@@ -89,14 +82,21 @@ def _made_now(model: str, comfyui: str | None, patience_s: float) -> Sequence[Ou
 
 
 def _engine(model: str, comfyui: str | None) -> Engine:
-    """Raises BadSetting."""
+    """Raises BadSetting, and BackendUnavailable where a ComfyUI cannot be talked to."""
     if comfyui is None:
         from ..core.backends import AUTO
         from ..studio.local_engine import LocalEngine
 
         return LocalEngine(model, AUTO)
-    from ..studio.comfyui_engine import ComfyUIEngine
+    from ..core.errors import BackendUnavailable
     from ..studio.settings import require_origin
+
+    try:
+        from ..studio.comfyui_engine import ComfyUIEngine
+    except ModuleNotFoundError as error:
+        raise BackendUnavailable(
+            f"The self-test needs {error.name}: run `pip install 'heliochrome[studio]'`."
+        ) from error
 
     require_origin("--comfyui", comfyui)
     return ComfyUIEngine(comfyui, model)

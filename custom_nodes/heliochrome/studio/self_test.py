@@ -47,15 +47,15 @@ def examine(engine: Engine, cancel: Cancel) -> tuple[Outcome, ...]:
 
     Raises EngineAway, and what `cancel` raises.
     """
-    return tuple(_examine(engine, preset, cancel) for preset in PRESETS)
+    picture = draw_sample()
+    return tuple(_examine(engine, preset, picture, cancel) for preset in PRESETS)
 
 
 def all_good(outcomes: Sequence[Outcome]) -> bool:
     return bool(outcomes) and all(outcome.good for outcome in outcomes)
 
 
-def _examine(engine: Engine, preset: str, cancel: Cancel) -> Outcome:
-    picture = draw_sample()
+def _examine(engine: Engine, preset: str, picture: ImageArray, cancel: Cancel) -> Outcome:
     began = time.monotonic()
     try:
         treated = engine.colorize(picture.copy(), Order(preset), no_progress, cancel)

@@ -92,9 +92,9 @@ class StudioSettings:
         given: dict[str, Any] = {
             name: variables.secret(environ, variable(name)) for name in SECRETS
         }
-        for name, read in READ.items():
-            if text := environ.get(variable(name), "").strip():
-                given[name] = read(variable(name), text)
+        for name in READ:
+            if (value := _read(environ, name)) is not None:
+                given[name] = value
         return cls(**given)
 
 
@@ -107,9 +107,14 @@ def folder_of(environ: Mapping[str, str]) -> Path:
 
     Raises BadSetting.
     """
-    name = variable("folder")
-    text = environ.get(name, "").strip()
-    return variables.path(name, text) if text else _own_folder()
+    given = _read(environ, "folder")
+    return _own_folder() if given is None else Path(given)
+
+
+def _read(environ: Mapping[str, str], field: str) -> Any:
+    """None where its variable is not set, or empty."""
+    text = environ.get(variable(field), "").strip()
+    return READ[field](variable(field), text) if text else None
 
 
 def require_origin(name: str, text: str) -> None:
