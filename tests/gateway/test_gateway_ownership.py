@@ -12,6 +12,8 @@ import pytest
 from door import Door, basic, running_door
 from toy_comfyui import Toy, running_toy
 
+from waiting import eventually
+
 GRAPH = {"1": {"class_type": "LoadImage", "inputs": {"image": "example.png"}}}
 
 
@@ -234,9 +236,7 @@ def test_runs_keep_their_owner_and_their_end_is_recorded(tmp_path: Path, outcome
             time.sleep(2.5)
             assert ends(door, mine) == ["queued"]
             toy.finish(keep=outcome == "success")
-            end = time.monotonic() + 10
-            while time.monotonic() < end and len(ends(door, mine)) < 2:
-                time.sleep(0.2)
+            assert eventually(lambda: len(ends(door, mine)) == 2)
             assert ends(door, mine) == ["queued", outcome]
 
 

@@ -1,6 +1,8 @@
 """A stand-in for ComfyUI, as a process: it answers like it, and tells what reached it.
 
 /seen lists every request (method, raw path, headers, size of the body) since the last time;
+/ends lists, from the beginning, paths and how their work ended: "cut off" before its answer
+did, or with a close code;
 /tell sends a JSON message to every open socket, as the host does with what has no addressee;
 "preview": the bytes of a picture.
 Run as: python toy_comfyui.py (says its address).
@@ -25,6 +27,8 @@ from aiohttp import WSMsgType, web
 
 PREVIEW = (1).to_bytes(4, "big") + (1).to_bytes(4, "big") + b"a picture on its way"
 PIECE = bytes(range(256)) * 256
+# What the gateway asks in its own name: how runs and photographs ended.
+_WATCHING = re.compile(r"/queue|/history/[^/?]+|/internal/events(\?upto=\d+)?")
 
 
 class Toy:
@@ -34,9 +38,18 @@ class Toy:
         self.address, self.process = address, process
 
     def seen(self) -> list[dict[str, Any]]:
-        with urllib.request.urlopen(f"{self.address}/seen") as answer:
-            found: list[dict[str, Any]] = json.load(answer)
+        """Since the last time, of what came for somebody: the gateway's own may come at any
+        moment."""
+        return [entry for entry in self._told("seen") if not _its_own(entry)]
+
+    def ends(self) -> list[list[Any]]:
+        """Path and how. They come a moment after what the test did: to be waited for."""
+        found: list[list[Any]] = self._told("ends")
         return found
+
+    def _told(self, what: str) -> Any:
+        with urllib.request.urlopen(f"{self.address}/{what}") as answer:
+            return json.load(answer)
 
     def tell(self, message: Any) -> None:
         request = urllib.request.Request(f"{self.address}/tell", json.dumps(message).encode())
@@ -48,6 +61,11 @@ class Toy:
 
     def peak_mib(self) -> float:
         return peak_mib(self.process.pid)
+
+
+def _its_own(entry: dict[str, Any]) -> bool:
+    for_somebody = "x-forwarded-for" in entry["headers"]
+    return not for_somebody and bool(_WATCHING.fullmatch(entry["path"]))
 
 
 def peak_mib(pid: int) -> float:
@@ -74,13 +92,14 @@ def running_toy(port: int = 0) -> Iterator[Toy]:
 class _Comfy:
     def __init__(self) -> None:
         self.seen: list[dict[str, Any]] = []
+        self.ends: list[tuple[str, str | int | None]] = []
         self.sockets: dict[str, web.WebSocketResponse] = {}
         self.history: dict[str, Any] = {}
         self.waiting: list[str] = []
 
     @web.middleware
     async def note(self, request: web.Request, handler: Any) -> web.StreamResponse:
-        if request.path in ("/seen", "/tell", "/finish"):
+        if request.path in ("/seen", "/ends", "/tell", "/finish"):
             return await handler(request)
         entry: dict[str, Any] = {
             "method": request.method, "path": request.raw_path,
@@ -90,13 +109,16 @@ class _Comfy:
         request["entry"] = entry
         try:
             return await handler(request)
-        except asyncio.CancelledError:
-            entry["cancelled"] = True
+        except (asyncio.CancelledError, ConnectionError):
+            self.ends.append((request.path, "cut off"))
             raise
 
     async def tell_seen(self, request: web.Request) -> web.Response:
         seen, self.seen = self.seen, []
         return web.json_response(seen)
+
+    async def tell_ends(self, request: web.Request) -> web.Response:
+        return web.json_response(self.ends)
 
     async def tell(self, request: web.Request) -> web.Response:
         message = await request.json()
@@ -132,7 +154,7 @@ class _Comfy:
                 else:
                     await socket.send_json({"type": "feature_flags", "data": {"heard": event}})
         self.sockets.pop(sid, None)
-        request["entry"]["close_code"] = socket.close_code
+        self.ends.append((request.path, socket.close_code))
         return socket
 
     async def prompt(self, request: web.Request) -> web.Response:
@@ -232,6 +254,7 @@ class _Comfy:
             middlewares=[self.note], client_max_size=1 << 30
         )  # fmt: skip
         app.router.add_get("/seen", self.tell_seen)
+        app.router.add_get("/ends", self.tell_ends)
         app.router.add_post("/tell", self.tell)
         app.router.add_get("/finish", self.finish)
         for before in ("", "/api"):
