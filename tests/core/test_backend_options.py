@@ -204,17 +204,3 @@ def test_tensorrt_does_not_take_quantised_networks(
     monkeypatch.setattr(module, "find_exported", lambda *_: quantised)
     with pytest.raises(BackendUnavailable, match="choose fp16 or f32"):
         module.load(Request(quantised.path, "cuda"))
-
-
-@pytest.mark.parametrize(
-    ("text", "full"),
-    [
-        ("[CPU] FullyConnected node with name 'node_linear_2' can't alloc", True),
-        ("Check 'data' failed at allocator.cpp:3: Failed to allocate 4 bytes of memory", True),
-        ("std::bad_alloc", True),
-        ("bad allocation", True),
-        ("Unsupported type of the allocator's node 'reallocation'", False),
-    ],
-)
-def test_a_full_memory_is_known_by_its_words(text: str, full: bool) -> None:
-    assert base.says_out_of_memory(RuntimeError(text)) is full

@@ -12,6 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import onnxruntime
 import openvino
@@ -27,6 +28,7 @@ from heliochrome.core.disk import hash_file
 from heliochrome.core.errors import OutOfMemory
 from heliochrome.core.export import export_onnx
 from heliochrome.core.extent import Extent
+from heliochrome.core.full_memory import memory_errors, says_out_of_memory
 from heliochrome.core.lab import lightness
 from heliochrome.core.presets import PORTRAIT, SIZE_STEP
 from heliochrome.core.settings import Settings
@@ -195,6 +197,25 @@ def test_merge_that_never_fits_is_one_clear_message(
     with pytest.raises(OutOfMemory, match="a single row of the 400x300 photograph") as refused:
         colour(checkpoint, name, FITS)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "full"),
+    [
+        ("[CPU] FullyConnected node with name 'node_linear_2' can't alloc", True),
+        ("Check 'data' failed at allocator.cpp:3: Failed to allocate 4 bytes of memory", True),
+        ("std::bad_alloc", True),
+        ("bad allocation", True),
+        ("alloc.cpp:73: error: (-4:Insufficient memory) in function 'OutOfMemoryError'", True),
+        ("Overload resolution failed: - Conversion error: buffer, what: std::bad_alloc", True),
+        ("Unsupported type of the allocator's node 'reallocation'", False),
+    ],
+)
+def test_a_full_memory_is_known_by_its_words(text: str, full: bool) -> None:
+    assert says_out_of_memory(RuntimeError(text)) is full
+    with pytest.raises(OutOfMemory if full else cv2.error) as raised, memory_errors("look"):
+        raise cv2.error(text)
+    assert not full or "not enough memory to look" in str(raised.value)
 
 
 REAL = """

@@ -12,10 +12,11 @@ import numpy as np
 from .backends.base import Backend
 from .extent import Extent
 from .faces import Face
+from .full_memory import memory_errors
 from .guidance import NO_GUIDANCE, Guidance
 from .jobs import Cancel, Progress, never_cancel, no_progress, part
 from .lab import FloatArray, ImageArray, as_floats
-from .memory import FreeMemory, free_bytes, memory_errors
+from .memory import FreeMemory, free_bytes
 from .merge import paint, paint_reference
 from .notices import Notice
 from .palette import compose

@@ -10,13 +10,11 @@ import gc
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
 from .cgroups import CGROUPS, PROC, groups_of, read_text
-from .errors import OutOfMemory
 
 _log = logging.getLogger("heliochrome")
 
@@ -49,32 +47,6 @@ def free_bytes(
         return found
     gc.collect()
     return _free_now(device, proc, cgroups)
-
-
-def is_memory_error(error: BaseException) -> bool:
-    """Whether NumPy or OpenCV says with it that memory is full."""
-    import cv2
-
-    no_memory = isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem
-    return no_memory or isinstance(error, MemoryError)
-
-
-@contextmanager
-def memory_errors(doing: str) -> Iterator[None]:
-    """Turn NumPy's and OpenCV's own errors of a full memory into OutOfMemory.
-
-    doing: what there was no memory for, for the message.
-    """
-    import cv2  # here, because commands that touch no picture ask for free memory too
-
-    try:
-        yield
-    except (MemoryError, cv2.error) as error:
-        if not is_memory_error(error):
-            raise
-        raise OutOfMemory(
-            f"not enough memory to {doing}: close other programs, or scale the photograph down."
-        ) from error
 
 
 def _free_now(device: str, proc: Path, cgroups: Path) -> int | None:

@@ -13,7 +13,8 @@ from .budget import bytes_needed, largest_size, sizes
 from .disk import human_bytes
 from .errors import OutOfMemory
 from .extent import Extent
-from .memory import FreeMemory, free_bytes, memory_errors
+from .full_memory import memory_errors
+from .memory import FreeMemory, free_bytes
 from .notices import Notice
 from .presets import SIZE_STEP
 

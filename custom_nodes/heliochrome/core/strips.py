@@ -13,8 +13,8 @@ import cv2
 from .cores import usable_cores
 from .errors import OutOfMemory
 from .extent import Extent
+from .full_memory import says_out_of_memory
 from .jobs import Cancel, Progress, never_cancel, no_progress
-from .memory import is_memory_error
 
 STRIP_PIXELS: Final = 1 << 18  # a strip's float planes stay in the processor's cache
 
@@ -89,7 +89,7 @@ def _had_memory(future: Future[None]) -> bool:
     try:
         future.result()
     except (MemoryError, cv2.error) as error:
-        if not is_memory_error(error):
+        if not says_out_of_memory(error):
             raise
         return False
     return True

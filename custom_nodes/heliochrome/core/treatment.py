@@ -9,11 +9,12 @@ from typing import Final, Protocol
 import numpy as np
 
 from .colorize import Colorizer, Result
+from .full_memory import memory_errors
 from .guidance import NO_GUIDANCE, Guidance
 from .jobs import Cancel, Progress, part
 from .lab import FloatArray, ImageArray
 from .loading import LoadedModel
-from .memory import FreeMemory, free_bytes, memory_errors
+from .memory import FreeMemory, free_bytes
 from .notices import Notice
 from .pixels import require_rgb
 from .preview import PREVIEW_LABEL, PREVIEW_SUFFIX, warm_tone

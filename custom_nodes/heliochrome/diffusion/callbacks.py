@@ -84,7 +84,7 @@ class Reporter:
         self._report(done)
 
     def picture(self) -> None:
-        """One is finished. The library drops reports of its last steps now and then."""
+        """One is finished. The library drops a report now and then."""
         self._before += self._steps
         self._report(self._before)
 

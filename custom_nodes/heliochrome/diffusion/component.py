@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.backends.base import no_room_to_load, says_out_of_memory
+from ..core.backends.base import no_room_to_load
 from ..core.errors import BadWeights
+from ..core.full_memory import says_out_of_memory
 from ..core.jobs import Cancel, never_cancel
 from .runtime import reason, require_runtime
 

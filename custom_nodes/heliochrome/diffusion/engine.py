@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.backends.base import AUTO, says_out_of_memory
+from ..core.backends.base import AUTO
 from ..core.errors import BadWeights, GenerationFailed, OutOfMemory
 from ..core.extent import Extent
+from ..core.full_memory import memory_errors, says_out_of_memory
 from ..core.jobs import Cancel, Progress, never_cancel, no_progress
-from ..core.memory import memory_errors
 from ..core.notices import Notice
 from .callbacks import Preview, Reporter, Step, StepWatch
 from .calling import call_pipeline

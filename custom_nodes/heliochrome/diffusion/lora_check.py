@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.backends.base import says_out_of_memory
 from ..core.errors import BadWeights, GenerationFailed, OutOfMemory
+from ..core.full_memory import says_out_of_memory
 from ..core.lab import FloatArray
 from .callbacks import StepWatch
 from .calling import call_pipeline

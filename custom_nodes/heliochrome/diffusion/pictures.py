@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.extent import Extent
+from ..core.full_memory import memory_errors
 from ..core.lab import FloatArray
-from ..core.memory import memory_errors
 from ..core.resize import resized
 from .settle import Settled
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from ..core.errors import BadImage, BadSetting
 from ..core.extent import Extent
+from ..core.full_memory import memory_errors
 from ..core.jobs import Cancel, never_cancel
 from ..core.lab import FloatArray, as_floats, grey, lightness
-from ..core.memory import memory_errors
 from ..core.notices import Notice
 from ..core.pixels import require_rgb
 from ..core.resize import resized

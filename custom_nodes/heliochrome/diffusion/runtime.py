@@ -12,10 +12,10 @@ from ..core.backends.base import (
     AUTO,
     agreed_precision,
     kept_in,
-    says_out_of_memory,
 )
 from ..core.cores import core_limit
 from ..core.errors import BackendUnavailable, BadSetting, BadWeights, HeliochromeError, OutOfMemory
+from ..core.full_memory import says_out_of_memory
 from .lora import Lora, adapter_config, open_adapter
 from .model import DiffusionModel
 from .request import MODES, Mode

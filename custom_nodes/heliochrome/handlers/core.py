@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ..core.memory import memory_errors
+from ..core.full_memory import memory_errors
 from . import delivery, journal
 from .accepting import Accepted, accepted
 from .asked import COLORIZE, Asked, read_body, recipe_of

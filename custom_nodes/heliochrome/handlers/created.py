@@ -10,7 +10,7 @@ from typing import Literal
 
 from ..core.albums import PHOTO_SUFFIXES
 from ..core.errors import BadSetting, HeliochromeError, OutputExists, shown
-from ..core.memory import memory_errors
+from ..core.full_memory import memory_errors
 from ..core.photo import SUFFIXES, PhotoFormat
 from ..core.recipe import Recipe
 from . import journal, objects

@@ -111,29 +111,6 @@ def _no_room(doing: str) -> OutOfMemory:
     )
 
 
-# How C++ libraries word a full memory, whatever class of error they wrap it in.
-_MEMORY_MARKS: Final = (
-    "out of memory",
-    "not enough memory",
-    "alloc_failed",  # cuBLAS and cuDNN
-    "bad_alloc",
-    "bad allocation",
-    "bad array new length",
-    "failed to alloc",
-    "cannot alloc",
-    "can't alloc",  # in full: OpenVINO's FullyConnected stops there
-    "could not alloc",
-)
-
-
-def says_out_of_memory(error: BaseException, *own_marks: str) -> bool:
-    """Whether a runtime's error is one of a full memory. own_marks: its own words, lower case."""
-    text = str(error).lower()
-    return isinstance(error, MemoryError) or any(
-        mark in text for mark in (*_MEMORY_MARKS, *own_marks)
-    )
-
-
 def kept_in(cache: Path | None, name: str) -> str | None:
     """Folder of the cache for what a runtime compiles; None where none can be written."""
     if cache is None or not is_writable(cache / name):

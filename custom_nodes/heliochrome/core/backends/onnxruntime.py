@@ -13,6 +13,7 @@ from ..cores import core_limit
 from ..errors import BackendUnavailable
 from ..export import INPUT_NAME
 from ..extent import Extent
+from ..full_memory import says_out_of_memory
 from ..lab import FloatArray
 from ..onnx_metadata import unreadable
 from .base import (
@@ -22,7 +23,6 @@ from .base import (
     one_by_one,
     out_of_memory,
     runtime_failed,
-    says_out_of_memory,
 )
 from .exported import Exported, find_exported
 from .memory_table import activation_bytes

@@ -9,6 +9,7 @@ import torch
 from ...arch import FoldedDDColor
 from ..errors import BackendUnavailable, BadWeights
 from ..extent import Extent
+from ..full_memory import says_out_of_memory
 from ..lab import FloatArray
 from ..weights import load_network
 from .base import (
@@ -17,7 +18,6 @@ from .base import (
     no_room_to_load,
     out_of_memory,
     runtime_failed,
-    says_out_of_memory,
 )
 from .cuda_graphs import GraphedNetwork
 from .memory_table import activation_bytes
