@@ -59,14 +59,17 @@ async def serve(
         # What was imported stays. Looking through it for garbage held requests up for a while.
         gc.collect()
         gc.freeze()
+        stop, again = _on_signals()
         for address in runner.addresses:
             say(f"Heliochrome is at {_written(address, certificates is not None)}")
-        await _until_stopped(certificates)
+        await _until(stop, certificates, again)
     finally:
         await runner.cleanup()
 
 
-async def _until_stopped(certificates: Certificates | None) -> None:
+def _on_signals() -> tuple[asyncio.Event, asyncio.Event]:
+    """Stop, and look for a new certificate. Before the address is told: whoever reads it may
+    send one at once."""
     loop, stop, again = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
     for number, event in (
         (signal.SIGINT, stop),
@@ -76,6 +79,12 @@ async def _until_stopped(certificates: Certificates | None) -> None:
         if number is not None:
             with suppress(NotImplementedError):  # Windows: Ctrl-C raises there
                 loop.add_signal_handler(number, event.set)
+    return stop, again
+
+
+async def _until(
+    stop: asyncio.Event, certificates: Certificates | None, again: asyncio.Event
+) -> None:
     if certificates is None:
         await stop.wait()
         return

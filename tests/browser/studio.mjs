@@ -345,7 +345,7 @@ const visits = {
     await chooseAndGo(page);
     await page.locator("#banners .banner").waitFor();
     found.banner = await page.locator("#banners").innerText();
-    await ended(page, 1, SOON_MS);
+    await ended(page, 1);
     await page.waitForFunction(() => !document.getElementById("banners").textContent);
     await page.unroute("**/api/v1/jobs**");
 

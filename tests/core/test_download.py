@@ -248,7 +248,7 @@ def test_killed_in_the_middle_and_continued_by_a_new_process(
     server.serve(path, BODY, {"pace": 4 * ONE}, {})
     command = [sys.executable, "-c", IN_A_PROCESS, server.address, path, str(tmp_path / "m.bin")]
     process = subprocess.Popen(command)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not any(p.stat().st_size > ONE for p in tmp_path.glob("*.part")):
         assert time.monotonic() < deadline and process.poll() is None
         time.sleep(0.02)

@@ -352,7 +352,7 @@ def test_a_killed_download_goes_on_where_it_was(
     publish(server, url, model, **{UNET: {"stall_after": len(whole) // 2}})
     hidden = store.folders[0].glob
     with bring(store, url) as process:
-        until(lambda: any(hidden(".*/unet/*.part")))
+        until(lambda: any(part.stat().st_size for part in hidden(".*/unet/*.part")))
         process.kill()
     assert not find_diffusion_models(store) and visible(store.folders[0]) == []
     before = len(server.requests)

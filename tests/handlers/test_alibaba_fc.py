@@ -276,7 +276,7 @@ def test_a_request_that_has_begun_is_finished_before_the_end(
         assert not answer.done()
         instance.process.send_signal(signal.SIGTERM)
         assert answer.result().status == 200
-        assert instance.process.wait(10) == 0
+        assert instance.process.wait(60) == 0
         with pytest.raises(OSError), socket.create_connection(("127.0.0.1", instance.port), 1):
             pass
 
@@ -289,5 +289,5 @@ def test_kept_connections_do_not_hold_up_the_end(
         connection.request("GET", "/")
         connection.getresponse().read()
         instance.process.send_signal(signal.SIGTERM)
-        assert instance.process.wait(10) == 0
+        assert instance.process.wait(60) == 0
         connection.close()

@@ -257,14 +257,14 @@ def test_the_limit_counts_what_the_platform_counts(ask: Caller, most: int) -> No
 
 def test_work_stops_before_the_deadline_and_the_next_request_is_as_ever(ask: Caller) -> None:
     before = pixels_in(ask(GOOD))
-    hurried = ask.with_settings(deadline_margin_s=0.2)
+    hurried = ask.with_settings(deadline_margin_s=1)
     started = time.monotonic()
     response = hurried(
-        {**GOOD, "num_inference_steps": 250, "width": 1024, "height": 1024}, deadline=started + 0.6
+        {**GOOD, "num_inference_steps": 250, "width": 1024, "height": 1024}, deadline=started + 1.5
     )
     took = time.monotonic() - started
     assert (response.status, response.code) == (504, "deadline_exceeded")
-    assert 0.3 < took < 0.6
+    assert 0.4 < took < 1.5
     assert pixels_in(ask(GOOD)) == before
 
 
@@ -276,7 +276,7 @@ def test_whoever_waits_for_another_request_waits_no_longer_than_there_is_time(
         other = pool.submit(service.run, lambda stop: done.wait(30), lambda: None)
         started = time.monotonic()
         response = ask(GOOD, deadline=started + 2.3)
-        assert (response.status, time.monotonic() - started < 1) == (504, True)
+        assert (response.status, time.monotonic() - started < 2.3) == (504, True)
         done.set()
         assert other.result() is True
     assert ask(GOOD, deadline=time.monotonic() + 60).status == 200
@@ -296,15 +296,15 @@ def test_what_cannot_be_interrupted_is_answered_in_time_and_not_done_twice(
 
         def generator(self, cancel: Cancel) -> Generator:
             if not self.opened:
-                time.sleep(1)
+                time.sleep(5)
                 self.opened += 1
             return service.models.generator(cancel)
 
-    slow = Service(replace(service.settings, deadline_margin_s=0.1))
+    slow = Service(replace(service.settings, deadline_margin_s=1.5))
     slow.models = models = Slow(slow.settings)
     started = time.monotonic()
-    assert Caller(slow)(GOOD, deadline=started + 0.4).code == "deadline_exceeded"
-    assert time.monotonic() - started < 0.4
+    assert Caller(slow)(GOOD, deadline=started + 2).code == "deadline_exceeded"
+    assert time.monotonic() - started < 2
     assert Caller(slow)(GOOD, deadline=time.monotonic() + 30).status == 200
     assert models.opened == 1
 

@@ -331,15 +331,15 @@ def test_storage_that_does_not_answer_does_not_outlast_the_deadline(
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         folder = place("s3://silent")
-        asks = ask.with_settings(buckets=(folder,), output=folder, deadline_margin_s=0.5)
+        asks = ask.with_settings(buckets=(folder,), output=folder, deadline_margin_s=1)
         for document, about in (
             ({"image": "s3://silent/a.png"}, {}),
             (GOOD, {"reply": "stored"}),
         ):
             started = time.monotonic()
-            response = asks(document, deadline=started + 1.5, **about)
+            response = asks(document, deadline=started + 2, **about)
             assert response.code == "deadline_exceeded"
-            assert time.monotonic() - started < 1.5
+            assert time.monotonic() - started < 2
 
 
 def test_nothing_is_stored_in_several_parts(storage: ObjectStorage, bucket: str) -> None:

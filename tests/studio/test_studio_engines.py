@@ -22,6 +22,7 @@ from heliochrome.studio.queue import MOST_ATTEMPTS, Queue
 from heliochrome.studio.records import Order, Photo
 
 ORDER = Order("portrait")
+PATIENT_S = comfyui_engine._QUIET_S
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +51,11 @@ def test_what_is_no_comfyui_with_our_nodes_is_waited_for(fault: str):
         ("too large", EngineFailed, "engine_failed", "--max-upload-size"),
     ],
 )
-def test_a_run_that_fails_says_how(fault: str, kind: type, code: str, words: str):
+def test_a_run_that_fails_says_how(
+    fault: str, kind: type, code: str, words: str, monkeypatch: pytest.MonkeyPatch
+):
+    if fault == "closes":  # which is to be heard before the host is asked
+        monkeypatch.setattr(comfyui_engine, "_QUIET_S", PATIENT_S)
     with running_toy_host(fault) as toy, pytest.raises(kind) as caught:
         engine = ComfyUIEngine(toy.origin, "ddcolor_v2")
         engine.colorize(picture(), ORDER, no_progress, never_cancel)

@@ -57,16 +57,18 @@ async def _serve(settings: StudioSettings, say: Callable[[str], None]) -> None:
                 f"Cannot listen on {settings.listen_host}, port {settings.listen_port}: "
                 f"{error.strerror or error}. Let {variable('listen_port')} name a free one."
             ) from error
+        stop = _stop_on_signals()
         for host, port, *_ in runner.addresses:
             say(f"The studio is at http://{f'[{host}]' if ':' in host else host}:{port}")
-        await _until_stopped()
+        await stop.wait()
     finally:
         await runner.cleanup()
 
 
-async def _until_stopped() -> None:
+def _stop_on_signals() -> asyncio.Event:
+    """Before the address is told: whoever reads it may stop us at once."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):  # Windows: Ctrl-C raises there
             loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop
