@@ -16,13 +16,14 @@ import time
 from pathlib import Path
 
 import pytest
+from container_engine import Engine
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
+from image_building import BAKED, COMFYUI, build, contexts, licences
 from mirror import archive_server
 from outside import machine_outside
 from PIL import Image
-
-from conftest import BAKED, COMFYUI, SERVICES, Appliance, Engine, build, contexts, licences
+from running_appliance import SERVICES, Appliance
 
 pytestmark = pytest.mark.container
 

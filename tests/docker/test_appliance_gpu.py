@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from container_engine import Engine
+from image_building import build, contexts, licences, mounted
 
 import micro
-from conftest import Engine, build, contexts, licences, mounted
 
 pytestmark = [pytest.mark.container, pytest.mark.large]
 
