@@ -106,7 +106,8 @@ async def _opened(app: web.Application, settings: GatewaySettings) -> AsyncItera
         runs = Runs(host, owners, app[AUDIT], metrics)
         slots = Slots(settings.sockets_at_once, "WebSockets")
         graphs, most = Graphs(settings, owners), settings.max_body_bytes
-        uploads = Uploads(settings.max_upload_bytes, Pictures(settings.max_image_pixels), owners)
+        pictures = Pictures(settings.max_image_pixels)
+        uploads = Uploads(settings.max_upload_bytes, settings.folder, pictures, owners)
         comfyui = ComfyUI(
             settings,
             host,

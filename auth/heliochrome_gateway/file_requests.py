@@ -19,7 +19,7 @@ from .preferences import Preferences
 from .proxy import Host
 from .refusals import Denied
 from .routes import Handling
-from .uploads import Uploads, new_file
+from .uploads import Uploads
 
 _SETTINGS_BODY: Final = 256 * 1024
 
@@ -44,7 +44,7 @@ class FileRequests:
 
     async def _upload(self, asked: Asked) -> web.StreamResponse:
         audit, user = asked.request.app[AUDIT], asked.identity.name
-        with new_file() as file:
+        with self._uploads.new_file() as file:
             try:
                 upload = await self._uploads.receive(
                     asked.request, asked.identity, file, mask=asked.match.rule.handling == "mask"

@@ -7,11 +7,15 @@ because its name or its first bytes say so.
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import re
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, Any, Final
 
 import aiohttp
@@ -30,6 +34,7 @@ _LONGEST_FIELD: Final = 4096
 _LONGEST_STEM: Final = 100
 _PIECE: Final = 256 * 1024
 _WRITTEN: Final = 1024 * 1024
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # A form around one picture.
 _AROUND: Final = 64 * 1024
 
@@ -47,10 +52,17 @@ class Upload:
 
 
 class Uploads:
-    """most_bytes: of a picture. At most as many are received as the users' slots allow."""
+    """most_bytes: of a picture. folder: on whose disk they lie while they are looked at. At most
+    as many are received as the users' slots allow."""
 
-    def __init__(self, most_bytes: int, pictures: Pictures, owners: Owners) -> None:
-        self._most, self._pictures, self._owners = most_bytes, pictures, owners
+    def __init__(self, most_bytes: int, folder: Path, pictures: Pictures, owners: Owners) -> None:
+        self._most, self._folder = most_bytes, folder
+        self._pictures, self._owners = pictures, owners
+
+    def new_file(self) -> IO[bytes]:
+        """For one upload; gone when closed. A temporary folder may be small, or in memory.
+        Unbuffered: what a full disk refuses would else be written again when it is closed."""
+        return tempfile.TemporaryFile(prefix=".upload-", dir=self._folder, buffering=0)
 
     async def receive(
         self, request: web.Request, identity: Identity, file: IO[bytes], *, mask: bool
@@ -61,7 +73,8 @@ class Uploads:
         if (request.content_length or 0) > self._most + _AROUND:
             raise _too_large(self._most)
         try:
-            fields, name, size, digest = await self._read(request, file)
+            with _room():
+                fields, name, size, digest = await self._read(request, file)
         except (ValueError, AssertionError, UnicodeDecodeError, aiohttp.ClientError) as error:
             raise _wrong("the form is damaged") from error
         if name is None:
@@ -110,8 +123,10 @@ class Uploads:
         size, digest, held = 0, hashlib.sha256(), bytearray()
 
         def keep(content: bytes) -> None:
-            file.write(content)
             digest.update(content)
+            left = memoryview(content)
+            while left:
+                left = left[file.write(left) :]
 
         while True:
             with moving(request):
@@ -144,11 +159,6 @@ class Uploads:
         return json.dumps({"filename": file.name, "subfolder": file.subfolder, "type": file.place})
 
 
-def new_file() -> IO[bytes]:
-    """Where an upload is kept while it is looked at; gone when closed."""
-    return tempfile.TemporaryFile(prefix="heliochrome-upload-")
-
-
 async def _read_field(request: web.Request, part: BodyPartReader) -> str:
     content = b""
     while True:
@@ -170,6 +180,22 @@ def _file_name(given: str, seen: Seen) -> str:
     stem = re.sub(r"[^\w()+,=@ -]", "_", stem)[:_LONGEST_STEM].strip(" ._") or "photo"
     name = f"{stem}.{ending}"
     return name if is_plain_name(name) else f"photo.{ending}"
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise Denied(
+            507,
+            "room",
+            "There is no room left on the gateway's disk for this picture. Tell whoever looks "
+            "after this machine.",
+            "网关的磁盘空间不足，无法接收这张图片。请联系管理员。",
+        ) from error
 
 
 def _too_large(most: int) -> Denied:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import absent
 
+from heliochrome.cli.up import LARGEST_MB
+
 FOLDER = Path("/opt/comfyui")
 DATA = Path("/data/comfyui")
 
@@ -16,6 +18,7 @@ DATA = Path("/data/comfyui")
 def options(processor: str, host: str) -> list[str]:
     """processor: cpu or gpu. host: the address to listen on."""
     found = ["--listen", host, "--port", "8188", "--disable-api-nodes"]
+    found += ["--max-upload-size", LARGEST_MB]
     for name in ("input", "output", "temp", "user"):
         found += [f"--{name}-directory", str(DATA / name)]
     found += ["--database-url", f"sqlite:///{DATA}/user/comfyui.db"]

@@ -26,6 +26,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from mirror import archive_server
 
 from dockerfile import DOCKER, IMAGE, ROOT, copied_by, read, shown_to
+from heliochrome_gateway.settings import GatewaySettings
 from lockfile import declared, pinned
 
 FILE = read(DOCKER / "Dockerfile")
@@ -384,6 +385,8 @@ def test_comfyui_writes_only_to_data_and_uses_the_card_only_where_there_is_one(
     cpu, gpu = options("cpu", "0.0.0.0"), options("gpu", "0.0.0.0")
     assert cpu == [*gpu, "--cpu"]
     assert "--disable-api-nodes" in gpu
+    most = GatewaySettings.max_upload_bytes  # what the gateway lets through, with a form around it
+    assert int(gpu[gpu.index("--max-upload-size") + 1]) << 20 > most
     written = [gpu[gpu.index(f"--{n}-directory") + 1] for n in ("input", "output", "temp", "user")]
     assert all(path.startswith("/data/") for path in written)
     assert gpu[gpu.index("--database-url") + 1].startswith("sqlite:////data/")

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from browsing import Browser
+from door import running_door
 from login_server import PASSWORD, command, running_login
+from PIL import Image
+from test_gateway_uploads import picture, send
+from toy_comfyui import running_toy
 
 from small_disk import fill, small_disk
 
@@ -41,3 +47,42 @@ def test_a_full_disk_lets_nobody_in_and_throws_nobody_out(disk: Path) -> None:
         assert done.returncode == 0, done.stderr
     assert command(login.environ, "audit", "verify").returncode == 0
     assert not list(disk.glob(".*.part"))
+
+
+def large_picture() -> bytes:
+    """3 MB that cannot be packed."""
+    noise = np.random.default_rng(1).integers(0, 256, (1000, 1000, 3), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_a_picture_that_does_not_fit_is_refused_in_words_and_a_smaller_one_is_not(
+    tmp_path: Path,
+) -> None:
+    with (
+        small_disk(tmp_path / "small", kib=2048) as disk,
+        running_toy() as toy,
+        running_door(disk, toy.address) as door,
+    ):
+        for _ in range(2):
+            answer = send(door, large_picture())
+            assert answer.status == 507
+            error = json.loads(answer.text)["error"]
+            assert error["code"] == "room" and "no room" in error["message"]
+        assert send(door, picture()).status == 200
+        assert not toy.seen()[:-1]
+        assert [line["outcome"] for line in door.record() if line["kind"] == "upload"] == [
+            "refused", "refused", "taken",
+        ]  # fmt: skip
+
+
+def test_a_small_temporary_folder_is_no_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a container, where it is in memory."""
+    with small_disk(tmp_path / "small", kib=512) as disk, running_toy() as toy:
+        monkeypatch.setenv("TMPDIR", str(disk))
+        with running_door(tmp_path / "gateway", toy.address) as door:
+            assert send(door, large_picture()).status == 200
+        assert not list(tmp_path.glob("gateway/.upload-*"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from running_studio import environment, running_studio
 
 from heliochrome.studio.database import Database
 from heliochrome.studio.jobs import Jobs
+from heliochrome.studio.keeping import RESTORED, Keeping
 from heliochrome.studio.outbox import Outbox
 from heliochrome.studio.shelf import Shelf
 from heliochrome.studio.upkeep import Expiry
@@ -51,6 +53,35 @@ def test_what_was_over_long_ago_is_deleted_and_recorded(tmp_path: Path, photo: b
         {"kind": "delete", "job": job, "photos": 1, "reason": "expired"},
         {"kind": "delete", "file": "photo.jpg", "reason": "expired"},
     ]
+
+
+def test_what_was_restored_is_kept_as_long_as_what_is_new(tmp_path: Path, photo: bytes):
+    with running_studio(tmp_path) as studio:
+        job = studio.job("ben", [studio.bring("ben", photo)], "portrait")["id"]
+        studio.wait("ben", job)
+    studio.age(days=300)
+    (studio.folder / RESTORED).touch()
+    with running_studio(tmp_path) as studio:
+        for shown in (
+            studio.ask("ben", "GET", f"/api/v1/jobs/{job}").json,
+            studio.ask("ben", "GET", "/api/v1/jobs").json["jobs"][0],
+        ):
+            kept = datetime.fromisoformat(shown["expires"]) - datetime.now(timezone.utc)
+            assert 6.9 < kept.total_seconds() / DAY <= 7
+
+
+@pytest.mark.parametrize(
+    ("now", "over", "until"),
+    [(100, 90, 97), (100, 95, 102), (106, 90, 97), (200, 99, 106)],
+)
+@pytest.mark.parametrize("since", [0, 80, 90, 98, 300])
+def test_what_has_expired_is_what_is_not_kept_any_more(
+    now: float, over: float, until: float, since: float
+):
+    keeping = Keeping(7, since)
+    assert keeping.until(over) == max(until, since + 7 if over < since else 0)
+    before = keeping.expired(now)
+    assert (before is not None and over < before) == (keeping.until(over) < now)
 
 
 def test_a_result_is_kept_from_when_it_was_made_and_work_to_come_for_ever(
@@ -133,7 +164,7 @@ def test_nothing_expires_soon_after_a_start_or_a_jump_of_the_clock(
     steps: list[tuple[float, float]], deletes: bool
 ):
     now = [1e9, 5.0]
-    expiry = Expiry(WEEK, clock=lambda: now[0], uptime=lambda: now[1])
+    expiry = Expiry(Keeping(WEEK), clock=lambda: now[0], uptime=lambda: now[1])
     for wall, up in steps:
         now[:] = [1e9 + wall, 5.0 + up]
         before = expiry.before()

@@ -22,7 +22,7 @@ from .output import say
 COMFYUI: Final = "COMFYUI_DIR"
 COMFYUI_PYTHON: Final = "HELIOCHROME_COMFYUI_PYTHON"
 _PACK: Final = Path(__file__).resolve().parents[1]
-_LARGEST_MB: Final = "2048"
+LARGEST_MB: Final = "2048"  # of an upload to ComfyUI; its own limit is less than a large scan has
 _WRONG_USE: Final = 2  # with this code our commands end where they cannot begin
 _LOOK_S: Final = 0.1
 _NEEDED: Final = ("aiohttp", "markdown_it", "heliochrome_gateway", "argon2")
@@ -114,7 +114,7 @@ def _comfyui(folder: Path, port: str, paths: Path, environ: Mapping[str, str]) -
     paths.write_text(json.dumps({"heliochrome": {"custom_nodes": str(nodes)}}))
     options = [
         *("--listen", "127.0.0.1", "--port", port, "--disable-api-nodes"),
-        *("--max-upload-size", _LARGEST_MB),  # its own limit is less than a large scan has
+        *("--max-upload-size", LARGEST_MB),
         *("--extra-model-paths-config", str(paths)),
         *environ.get("HELIOCHROME_COMFYUI_OPTIONS", "").split(),
     ]

@@ -20,6 +20,7 @@ from .answers import error_answer
 from .asking import Asker, job_request
 from .catalog_view import ModelView
 from .jobs import Jobs
+from .keeping import Keeping
 from .names import file_name, numbered
 from .presentation import job_json, made_json, photo_json, summary_json
 from .queue import Queue
@@ -43,13 +44,14 @@ class Api:
     def __init__(
         self,
         settings: StudioSettings,
+        keeping: Keeping,
         shelf: Shelf,
         jobs: Jobs,
         queue: Queue,
         webhooks: Webhooks,
     ) -> None:
         self._settings, self._shelf, self._jobs, self._queue = settings, shelf, jobs, queue
-        self._webhooks = webhooks
+        self._keeping, self._webhooks = keeping, webhooks
         self._model = ModelView(settings)
         self._receiver = Receiver(shelf, settings.max_photo_bytes)
 
@@ -163,7 +165,7 @@ class Api:
 
     async def jobs(self, request: web.Request) -> web.Response:
         listed = self._jobs.all(_asker(request).name, request.query.get("before") or None)
-        shown = [summary_json(job, self._settings.keep_s) for job in listed.jobs]
+        shown = [summary_json(job, self._keeping) for job in listed.jobs]
         return web.json_response({"jobs": shown, "more": listed.more})
 
     async def job(self, request: web.Request) -> web.Response:
@@ -224,7 +226,7 @@ class Api:
         return self._jobs.find(_asker(request).name, request.match_info["job"])
 
     def _answer(self, job: Job, status: int = 200) -> web.Response:
-        shown = job_json(job, self._queue.positions(), self._settings.keep_s)
+        shown = job_json(job, self._queue.positions(), self._keeping)
         return web.json_response(shown, status=status)
 
     def _file(self, photo: Photo, stored: str, name: str, size: int) -> web.StreamResponse:

@@ -20,6 +20,7 @@ from .api import ROOT, Api
 from .asking import asker
 from .database import Database
 from .jobs import Jobs
+from .keeping import Keeping
 from .outbox import Outbox
 from .queue import Queue
 from .refusals import Refusal
@@ -47,7 +48,8 @@ def create_app(settings: StudioSettings) -> web.Application:
     self_test = KeptSelfTest(queue)
     self_test.forget()
     webhooks = Webhooks(settings, outbox)
-    api = Api(settings, shelf, jobs, queue, webhooks)
+    keeping = Keeping.of(settings)
+    api = Api(settings, keeping, shelf, jobs, queue, webhooks)
     # Bodies are read piece by piece, with limits of their own.
     app = web.Application(middlewares=[_told, _let_in(settings.token)], client_max_size=1 << 62)
     app.add_routes([*api.routes(), *page.routes(), *manual()])
@@ -57,7 +59,7 @@ def create_app(settings: StudioSettings) -> web.Application:
         worker = [sys.executable, "-m", f"{__package__}.worker"]
         supervisor = Supervisor("The studio's worker", worker)
         supervisor.start()
-        upkeep = asyncio.create_task(look_after(settings, jobs, shelf, outbox, webhooks))
+        upkeep = asyncio.create_task(look_after(keeping, jobs, shelf, outbox, webhooks))
         yield
         upkeep.cancel()
         await asyncio.gather(upkeep, return_exceptions=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from ..core.notices import Notice
 from .jobs import Summary, summary_of
+from .keeping import Keeping
 from .records import STATES, Job, Made, Photo, state_of
 
 
-def summary_json(job: Summary, keep_s: float) -> dict[str, Any]:
-    """keep_s: for how long it is kept once it is over."""
+def summary_json(job: Summary, keeping: Keeping) -> dict[str, Any]:
     return {
         "id": job.id,
         "state": state_of(job.counts),
@@ -20,16 +20,16 @@ def summary_json(job: Summary, keep_s: float) -> dict[str, Any]:
         "preview": job.order.preview,
         "webhook": job.order.webhook,
         "created": _time(job.created),
-        "expires": _time(job.over + keep_s) if job.over is not None else None,
+        "expires": _time(keeping.until(job.over)) if job.over is not None else None,
         "counts": {state: job.counts[state] for state in STATES if job.counts.get(state)},
         "progress": round(job.progress, 3),
     }
 
 
-def job_json(job: Job, positions: Mapping[str, int], keep_s: float) -> dict[str, Any]:
+def job_json(job: Job, positions: Mapping[str, int], keeping: Keeping) -> dict[str, Any]:
     """positions: `Queue.positions`."""
     photos = [photo_json(photo, positions) for photo in job.photos]
-    return {**summary_json(summary_of(job), keep_s), "photos": photos}
+    return {**summary_json(summary_of(job), keeping), "photos": photos}
 
 
 def photo_json(photo: Photo, positions: Mapping[str, int]) -> dict[str, Any]:

@@ -72,10 +72,6 @@ class StudioSettings:
                 f"{_LEAST_SECRET} characters, which signs the reports."
             )
 
-    @property
-    def keep_s(self) -> float:
-        return self.keep_days * 86_400
-
     @classmethod
     def from_environ(cls, environ: Mapping[str, str] = os.environ) -> StudioSettings:
         """Read HELIOCHROME_STUDIO_*; one that is empty counts as not set. Raises BadSetting, also

@@ -14,9 +14,9 @@ import aiohttp
 
 from ..core.errors import HeliochromeError
 from .jobs import Jobs
+from .keeping import Keeping
 from .outbox import Outbox
 from .presentation import job_json
-from .settings import StudioSettings
 from .shelf import Shelf
 from .webhooks import Webhooks
 
@@ -35,12 +35,12 @@ class Expiry:
 
     def __init__(
         self,
-        keep_s: float,
+        keeping: Keeping,
         clock: Callable[[], float] = time.time,
         uptime: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._keep_s, self._clock, self._uptime = keep_s, clock, uptime
-        self._grace_s = min(_GRACE_S, keep_s / 7)
+        self._keeping, self._clock, self._uptime = keeping, clock, uptime
+        self._grace_s = min(_GRACE_S, keeping.seconds / 7)
         self._offset = clock() - uptime()
         self._from = uptime() + self._grace_s
 
@@ -50,14 +50,14 @@ class Expiry:
         if abs(offset - self._offset) > _JUMP_S:
             self._from = self._uptime() + self._grace_s
         self._offset = offset
-        return self._clock() - self._keep_s if self._uptime() >= self._from else None
+        return self._keeping.expired(self._clock()) if self._uptime() >= self._from else None
 
 
 async def look_after(
-    settings: StudioSettings, jobs: Jobs, shelf: Shelf, outbox: Outbox, webhooks: Webhooks
+    keeping: Keeping, jobs: Jobs, shelf: Shelf, outbox: Outbox, webhooks: Webhooks
 ) -> None:
     """Until cancelled."""
-    expiry, looked = Expiry(settings.keep_s), 0.0
+    expiry, looked = Expiry(keeping), 0.0
     async with aiohttp.ClientSession() as session:
         while True:
             try:
@@ -66,7 +66,7 @@ async def look_after(
                     _expire(expiry.before(), jobs, shelf)
                 for over in outbox.over():
                     job = jobs.find(over.owner, over.job)
-                    outbox.post(over, _report(job_json(job, {}, settings.keep_s)))
+                    outbox.post(over, _report(job_json(job, {}, keeping)))
                 await webhooks.deliver_due(session)
             except (HeliochromeError, OSError) as error:
                 _log.error("%s", error)
