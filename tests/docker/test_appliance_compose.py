@@ -272,7 +272,7 @@ def test_a_backup_that_fails_leaves_nothing_and_the_appliance_runs_again(handle:
 def test_a_backup_is_not_restored_over_what_is_there_unless_told(handle: Path) -> None:
     assert run(handle, "backup", "kept").returncode == 0
     compose = handle / "compose"
-    compose.write_text(compose.read_text().replace("*port*)", "*'ls -A'*) exit 1 ;; *port*)"))
+    compose.write_text(compose.read_text().replace("*port*)", "*'ls -A'*) echo full ;; *port*)"))
     (handle / "told").unlink()
     done = run(handle, "restore", "kept")
     assert done.returncode == 2 and "appliance restore --replace" in done.stderr

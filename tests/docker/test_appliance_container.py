@@ -25,6 +25,8 @@ from outside import machine_outside
 from PIL import Image
 from running_appliance import SERVICES, Appliance
 
+from heliochrome.studio.keeping import RESTORED
+
 pytestmark = pytest.mark.container
 
 every_service = pytest.mark.parametrize("service", SERVICES)
@@ -405,6 +407,7 @@ def test_a_backup_brings_back_what_was_lost(appliance: Appliance, tmp_path: Path
     appliance.handle("restore", "--replace", str(kept))
     appliance.soon(appliance.answers)
     assert jobs(appliance) == before
+    assert appliance.inside("studio", "test", "-e", f"/data/studio/{RESTORED}").returncode == 0
 
 
 def test_a_damaged_backup_is_refused_before_anything_is_lost(

@@ -21,6 +21,7 @@ from heliochrome.studio import asking, jobs, webhooks
 from heliochrome.studio.api import ROOT, Api, openapi
 from heliochrome.studio.database import Database
 from heliochrome.studio.jobs import Jobs
+from heliochrome.studio.keeping import Keeping
 from heliochrome.studio.outbox import AGAIN_S, Outbox
 from heliochrome.studio.queue import MOST_ATTEMPTS, Queue
 from heliochrome.studio.records import STATES
@@ -83,7 +84,8 @@ def served(tmp_path: Path) -> set[tuple[str, str]]:
     """(method, address below the API's root) of all that there is."""
     given, base = settings(tmp_path), Database(tmp_path)
     shelf = Shelf(base, given.max_photo_pixels, given.max_user_bytes)
-    there = Api(given, shelf, Jobs(base, shelf), Queue(base), Webhooks(given, Outbox(base)))
+    jobs, queue, webhooks = Jobs(base, shelf), Queue(base), Webhooks(given, Outbox(base))
+    there = Api(given, Keeping.of(given), shelf, jobs, queue, webhooks)
     found = {(route.method, route.path.removeprefix(ROOT)) for route in there.routes()}
     base.close()
     return found
