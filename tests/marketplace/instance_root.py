@@ -33,7 +33,6 @@ TEXTS = {
     "etc/group": "root:x:0:\nsudo:x:27:keeper\nkeeper:x:1000:\n",
     "etc/gshadow": "root:*::\nsudo:*::keeper\nkeeper:!::\n",
     "etc/ssh/sshd_config": "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\n",
-    "etc/cloud/cloud.cfg": "cloud_init_modules:\n - seed_random\n - ssh\n - set_hostname\n",
     "usr/bin/cloud-init": "#!/usr/bin/python3\n",
     "etc/fstab": "UUID=0000-1111 / ext4 defaults 0 1\n",
     "etc/machine-id": "",
@@ -50,6 +49,46 @@ TEXTS = {
     "etc/iscsi/initiatorname.iscsi": "GenerateName=yes\n",
     "usr/local/share/aliyun-assist/2.2.4.1066/aliyun-service": "a program\n",
     "etc/systemd/system/aliyun.service": "[Service]\n",
+    "etc/default/keyboard": "XKBLAYOUT=us\nKEYMAP=us\n",
+    "etc/network/interfaces": "auto lo\niface lo inet loopback\n",
+    "etc/pam.d/common-auth": (
+        "# written\nauth\t[success=1 default=ignore]\tpam_unix.so nullok\n"
+        "auth\trequisite\tpam_deny.so\nauth\trequired\tpam_permit.so\n"
+    ),
+    "etc/pam.d/common-session": (
+        "session\t[default=1]\tpam_permit.so\nsession\trequired\tpam_permit.so\n"
+        "session\trequired\tpam_unix.so\n"
+    ),
+}
+# What packages bring, and dpkg knows the content of; of etc as settings, which it lists elsewhere.
+PACKAGED = {
+    "cloud-init": {
+        "etc/cloud/cloud.cfg": (
+            "users:\n  - default\ncloud_init_modules:\n - seed_random\n - ssh\n - set_hostname\n"
+            "system_info:\n  default_user:\n    name: debian\n    lock_passwd: True\n"
+            '    sudo: ["ALL=(ALL) NOPASSWD:ALL"]\n  ssh_svcname: ssh\n'
+        )
+    },
+    "cron": {
+        "etc/crontab": "17 * * * * root run-parts /etc/cron.hourly\n",
+        "lib/systemd/system/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n",
+    },
+    "ifupdown": {"etc/network/if-up.d/wait": "#!/bin/sh\n"},
+    "iputils-ping": {"bin/ping": "a program\n"},
+    "libpam-runtime": {
+        "etc/pam.d/su": "auth sufficient pam_rootok.so\n@include common-auth\n",
+        "usr/share/pam/common-auth": (
+            "$auth_primary\nauth\trequisite\tpam_deny.so\nauth\trequired\tpam_permit.so\n"
+            "$auth_additional\n"
+        ),
+        "usr/share/pam/common-session": "$session_primary\nsession required pam_permit.so\n",
+        "usr/share/pam-configs/unix": (
+            "Name: Unix\nAuth-Type: Primary\nAuth-Initial:\n"
+            "\t[success=end default=ignore]\tpam_unix.so nullok\nSession-Type: Additional\n"
+            "Session:\n\trequired\tpam_unix.so\n"
+        ),
+    },
+    "udev": {"lib/udev/rules.d/50-default.rules": 'SUBSYSTEM=="tty", MODE="0620"\n'},
 }
 FOLDERS = (
     "tmp", "var/tmp", "var/log/apt", "var/log/journal", "var/lib/apt/lists", "var/lib/cloud",
@@ -129,6 +168,21 @@ def store_image(root: Path, name: str) -> str:
     return f"sha256:{digest}"
 
 
+def lay_package(root: Path, name: str) -> str:
+    """Its files, and dpkg's lists of them. Returns what the status says of its settings."""
+    files = PACKAGED.get(name, {})
+    sums = {path: hashlib.md5(text.encode()).hexdigest() for path, text in files.items()}
+    for path, text in files.items():
+        write(root, path, text)
+    info = f"var/lib/dpkg/info/{name}"
+    write(root, f"{info}.list", "".join(f"/{path}\n" for path in files))
+    write(root, f"{info}.md5sums", "".join(
+        f"{digest}  {path}\n" for path, digest in sums.items() if not path.startswith("etc/")
+    ))  # fmt: skip
+    settings = [f" /{path} {digest}" for path, digest in sums.items() if path.startswith("etc/")]
+    return "\n".join(["Conffiles:", *settings, ""]) if settings else ""
+
+
 def lay_root(root: Path, key: Path) -> Path:
     """The whole tree, our files laid by prepare-instance itself; key signs both repositories."""
     for name in FOLDERS:
@@ -143,7 +197,8 @@ def lay_root(root: Path, key: Path) -> Path:
     (root / "etc/resolv.conf").symlink_to("/run/systemd/resolve/stub-resolv.conf")
     entries = [
         f"Package: {name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1.0-1\n"
-        for name in PACKAGES
+        f"{lay_package(root, name)}"
+        for name in (*PACKAGES, *sorted(PACKAGED.keys() - PACKAGES))
     ]
     write(root, "var/lib/dpkg/status", "\n".join(entries))
     for name, line in (

@@ -1,4 +1,4 @@
-"""The program: `python3 docker/marketplace/check_instance /mnt`, from any folder."""
+"""The program: `sudo python3 docker/marketplace/check_instance /mnt`, from any folder."""
 
 from __future__ import annotations
 

@@ -52,7 +52,19 @@ def files(image: Image) -> list[str]:
         shipped = MARKETPLACE / source
         if shipped.is_file() and shipped.read_bytes() != found.read_bytes():
             wrong.append(f"{path}: not the file that is shipped")
-    return wrong
+    return wrong + _others(image)
+
+
+def _others(image: Image) -> list[str]:
+    """What another than root may write to; what everybody may is a point of its own."""
+    folder = "opt/heliochrome"
+    ways = [(path, place.lstat()) for path in ("opt", folder) if (place := image.entry(path))]
+    return [
+        f"{path}: {known.st_uid}:{known.st_gid} {stat.S_IMODE(known.st_mode):o}"
+        for path, known in (*ways, *image.below(folder))
+        if path not in FILES
+        and (known.st_uid != 0 or (known.st_gid != 0 and known.st_mode & 0o020))
+    ]
 
 
 def command(image: Image) -> list[str]:

@@ -1,28 +1,23 @@
-"""Keys, credentials and traces of the people who made the image."""
+"""Private keys and traces of the people who made the image."""
 
 from __future__ import annotations
 
 import re
-import stat
 from pathlib import Path
 from typing import Final
 
+from .credentials import CREDENTIALS
 from .image import Image
 from .shipped import listed
 
 # Names in homes, which seal-instance removes.
 TRACES: Final = listed("home-traces")
-CREDENTIALS: Final = listed("home-credentials")
 SKELETON: Final = (".bashrc", ".profile", ".bash_logout", ".hushlogin", ".ssh",
                    ".cloud-locale-test.skip")  # fmt: skip
-
-
 # Of OpenSSL, OpenSSH and OpenPGP, of ssh.com, of PuTTY.
 PRIVATE_KEY: Final = re.compile(
     rb"(?m)^[ \t]*(-----BEGIN [A-Z ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|PuTTY-User-Key)"
 )
-# An address with a name or a password in it. Not in comments.
-IN_ADDRESS: Final = re.compile(rb"(?m)^[^#;\n]*://[^\s/@\"']+@")
 
 
 def private_keys(image: Image) -> list[str]:
@@ -30,29 +25,12 @@ def private_keys(image: Image) -> list[str]:
     return image.files("etc/wireguard") + [
         path
         for path in image.files(*folders)
-        if not path.startswith("etc/ssh/ssh_host_") and is_private_key(image.root / path)
+        if not path.startswith("etc/ssh/ssh_host_") and is_private_key(image, path)
     ]
 
 
-def is_private_key(place: Path) -> bool:
-    return PRIVATE_KEY.search(_start(place)) is not None
-
-
-def _start(place: Path) -> bytes:
-    if not stat.S_ISREG(place.lstat().st_mode):
-        return b""
-    with place.open("rb") as stream:
-        return stream.read(65536)
-
-
-def credentials(image: Image) -> list[str]:
-    apt = [*image.names("etc/apt", "auth.conf"), *image.names("etc/apt/auth.conf.d")]
-    held = [
-        f"{path}: an address with @"
-        for path in image.files("etc")
-        if IN_ADDRESS.search(_start(image.root / path))
-    ]
-    return image.in_homes(*CREDENTIALS) + apt + held
+def is_private_key(image: Image, path: str) -> bool:
+    return PRIVATE_KEY.search(image.start(path)) is not None
 
 
 def history(image: Image) -> list[str]:
@@ -61,8 +39,7 @@ def history(image: Image) -> list[str]:
         path
         for home in image.homes.values()
         for path in image.names(f"{home}/.ssh".lstrip("/"))
-        if not re.search("/authorized_keys2?$", path)
-        and not ((place := image.entry(path)) and is_private_key(place))
+        if not re.search("/authorized_keys2?$", path) and not is_private_key(image, path)
     ]
     return image.in_homes(*TRACES) + ssh
 
@@ -70,14 +47,18 @@ def history(image: Image) -> list[str]:
 def leftovers(image: Image) -> list[str]:
     known = {*SKELETON, *TRACES, *CREDENTIALS}
     folders = [place for place in image.homes if _is_a_persons(image, place)]
+    found = [path for place in folders for path in image.names(_inner(image, place))]
     return [
-        entry.relative_to(image.root).as_posix()
-        for place in folders
-        for entry in sorted(place.iterdir())
-        if entry.name not in known and not is_private_key(entry)
+        path
+        for path in found
+        if path.rpartition("/")[2] not in known and not is_private_key(image, path)
     ]
 
 
+def _inner(image: Image, place: Path) -> str:
+    return place.relative_to(image.root).as_posix()
+
+
 def _is_a_persons(image: Image, place: Path) -> bool:
-    inner = place.relative_to(image.root).as_posix()
+    inner = _inner(image, place)
     return inner == "root" or inner.startswith("home/")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
-import re
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
+
+from . import dpkg
 
 # Of the kernel, of the moment, or layers of images: not walked through.
 ELSEWHERE: Final = {"proc", "sys", "dev", "run", "snap", "var/lib/docker", "var/lib/containerd"}
@@ -39,16 +41,15 @@ class Image:
                 way = way[:-1]
                 continue
             step = self.root.joinpath(*way, part)
-            try:
-                is_link = stat.S_ISLNK(step.lstat().st_mode)
-                target = str(step.readlink()) if is_link else ""
-            except OSError:
+            known = _known(step)
+            if known is None:
                 return None
-            if not is_link:
+            if not stat.S_ISLNK(known.st_mode):
                 way.append(part)
             elif (links := links + 1) > 40:
                 return None
             else:
+                target = str(step.readlink())
                 way = [] if target.startswith("/") else way
                 waiting += target.split("/")[::-1]
         return self.root.joinpath(*way)
@@ -57,7 +58,7 @@ class Image:
         """As `at`, but of a link the link itself."""
         folder, _, name = path.rpartition("/")
         place = self.at(folder)
-        return place / name if place is not None and os.path.lexists(place / name) else None
+        return place / name if place is not None and _known(place / name) is not None else None
 
     def has(self, path: str) -> bool:
         """A link is there also where nothing is behind it."""
@@ -66,12 +67,22 @@ class Image:
     def link(self, path: str) -> str:
         """What a link says; empty where there is none."""
         found = self.entry(path)
-        return str(found.readlink()) if found is not None and found.is_symlink() else ""
+        known = None if found is None else _known(found)
+        linked = found is not None and known is not None and stat.S_ISLNK(known.st_mode)
+        return str(found.readlink()) if found is not None and linked else ""
 
     def data(self, path: str) -> bytes:
         """Of a plain file; empty where there is none."""
         found = self.at(path)
         return found.read_bytes() if found is not None and found.is_file() else b""
+
+    def start(self, path: str) -> bytes:
+        """The first 64 KiB of a plain file; of a link nothing."""
+        found = self.entry(path)
+        if found is None or not stat.S_ISREG(found.lstat().st_mode):
+            return b""
+        with found.open("rb") as stream:
+            return stream.read(65536)
 
     def text(self, path: str) -> str:
         return self.data(path).decode("utf-8", "replace")
@@ -117,23 +128,30 @@ class Image:
     @cached_property
     def packages(self) -> dict[str, str]:
         """Of what is installed whole, its version; of the rest, its state in brackets."""
-        found: dict[str, str] = {}
-        for entry in self.text("var/lib/dpkg/status").split("\n\n"):
-            known = dict(re.findall(r"^(Package|Status|Version): (.*)$", entry, re.MULTILINE))
-            if known.get("Status", "").endswith(" ok installed"):
-                found[known.get("Package", "?")] = known.get("Version") or "(no version)"
-            elif known and not known.get("Status", "").endswith(("config-files", "not-installed")):
-                found[known.get("Package", "?")] = f"({known.get('Status')})"
-        return found
+        return dpkg.packages(self.text("var/lib/dpkg/status"))
 
     @cached_property
     def packaged(self) -> set[str]:
-        """Paths that packages brought, as they are where /lib, /bin and /sbin are links."""
-        found: set[str] = set()
-        for path in self.names("var/lib/dpkg/info", "*.list"):
-            for line in self.text(path).splitlines():
-                found.add(re.sub("^/?(?=(?:lib|lib64|bin|sbin)/)", "usr/", line).lstrip("/"))
-        return found
+        """Paths that packages brought."""
+        lists = self.names("var/lib/dpkg/info", "*.list")
+        return {dpkg.merged(line) for path in lists for line in self.text(path).splitlines()}
+
+    @cached_property
+    def digests(self) -> dict[str, set[str]]:
+        sums = (self.text(path) for path in self.names("var/lib/dpkg/info", "*.md5sums"))
+        others = ("dpkg/status", "ucf/hashfile", "dpkg/diversions")
+        return dpkg.digests(sums, *(self.text(f"var/lib/{name}") for name in others))
+
+    def changed(self, path: str) -> bool:
+        """Whether its package brought it with another content, as far as dpkg knows that."""
+        known = self.digests.get(path)
+        if known is None:
+            return False
+        return hashlib.md5(self.data(path), usedforsecurity=False).hexdigest() not in known
+
+    def brought(self, path: str) -> bool:
+        """Whether a package brought it as it is."""
+        return path in self.digests and not self.changed(path)
 
     def without(self, *packages: str) -> list[str]:
         """Those that are not installed whole."""
@@ -172,6 +190,14 @@ class Image:
     def record(self) -> dict[str, Any]:
         """What `install` wrote down; empty if it cannot be read."""
         return json_object(self.text("opt/heliochrome/prepared.json"))
+
+
+def _known(place: Path) -> os.stat_result | None:
+    """None where nothing is. What cannot be read is not taken for that: the error is raised."""
+    try:
+        return place.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def json_object(text: str) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import stat
 from pathlib import Path
@@ -52,11 +53,36 @@ def leases(image: Image) -> list[str]:
 
 
 def network(image: Image) -> list[str]:
-    folders = (
-        "etc/netplan", "etc/network", "etc/systemd/network", "etc/udev/rules.d",
-        "etc/NetworkManager/system-connections",
-    )  # fmt: skip
-    return [path for path in image.files(*folders) if MAC.search(image.text(path))]
+    """Of either kind, in whatever is left once cloud-init's own settings are gone."""
+    connections = "etc/NetworkManager/system-connections"
+    folders = ("etc/netplan", "etc/network", "etc/systemd/network", "etc/udev/rules.d", connections)
+    found = [path for path in image.files(*folders) if MAC.search(image.text(path))]
+    # Scripts in the other folders of etc/network have addresses of every machine.
+    fixed = image.files(
+        "etc/netplan", "etc/network/interfaces.d", "etc/systemd/network", connections
+    )
+    return found + [
+        f"{path}: {address}"
+        for path in ("etc/network/interfaces", *fixed)
+        for line in image.lines(path)
+        for address in _addresses(line)
+    ]
+
+
+def _addresses(line: str) -> list[str]:
+    """Those that are of one network; not the machine's own, not the cloud's name servers."""
+    found: list[str] = []
+    for part in re.split(r"[\s,;=/\[\]{}()\"']+", line):
+        try:
+            known = ipaddress.ip_address(part)
+        except ValueError:
+            continue
+        everywhere = (
+            known.is_loopback or known.is_link_local or known.is_multicast or known.is_unspecified
+        )
+        if not everywhere and not RESOLVER.match(f"nameserver {part}"):
+            found.append(part)
+    return found
 
 
 def names(image: Image) -> list[str]:

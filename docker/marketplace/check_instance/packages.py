@@ -14,6 +14,16 @@ KEYS: Final = {
     "docker": "9DC858229FC7DD38854AE2D88D81803C0EBFCD88",
     "nvidia-container-toolkit": "C95B321B61E88C1809C4F759DDCAE044F796ECB0",
 }
+# Of a source, in both forms; of apt's settings; and the words that apt takes for no.
+TRUSTS: Final = re.compile(
+    r"(?im)(?:^|[\s\[,])(trusted|allow-insecure|allow-weak|allow-downgrade-to-insecure)"
+    r"\s*[=:]\s*([^\s\],]+)"
+)
+TAKES: Final = re.compile(
+    r"(?im)^(?!\s*(?://|#)).*?(Allow(?:Insecure|Weak|DowngradeToInsecure)Repositories"
+    r"|AllowUnauthenticated)[\s\"]+([^\s\";]+)"
+)
+NO: Final = {"no", "false", "without", "off", "disable", "0"}
 # Beginnings of the names of packages.
 KERNELS: Final = ("linux-image", "linux-headers", "linux-modules")
 
@@ -38,15 +48,28 @@ def repositories(image: Image) -> list[str]:
             wrong.append(f"{name}.list: {'; '.join(lines) or 'nothing'}")
         if (found := fingerprints(image.data(key))) != [KEYS[name]]:
             wrong.append(f"{key}: {' '.join(found) or 'no key'}")
+    return wrong + _unsigned(image)
+
+
+def _unsigned(image: Image) -> list[str]:
+    """Whatever lets apt take what nobody has signed, or signed weakly."""
+    wrong: list[str] = []
     for path in ["etc/apt/sources.list", *image.names("etc/apt/sources.list.d")]:
-        if re.search(r"(?i)trusted[=:] *yes", image.text(path)):
-            wrong.append(f"{path}: unsigned packages are trusted")
+        said = TRUSTS.findall("\n".join(image.lines(path)))
+        wrong += [f"{path}: {name} {value}" for name, value in said if value.lower() not in NO]
+    for path in _settings(image):
+        said = TAKES.findall(image.text(path))
+        wrong += [f"{path}: {name} {value}" for name, value in said if value.lower() not in NO]
     return wrong
+
+
+def _settings(image: Image) -> list[str]:
+    return ["etc/apt/apt.conf", *image.names("etc/apt/apt.conf.d")]
 
 
 def upgrades(image: Image) -> list[str]:
     said: dict[str, str] = {}
-    for path in ["etc/apt/apt.conf", *image.names("etc/apt/apt.conf.d")]:
+    for path in _settings(image):
         said |= dict(re.findall(r'(?m)^\s*APT::Periodic::([\w-]+)\s+"(\d+)"', image.text(path)))
     names = ("Update-Package-Lists", "Unattended-Upgrade")
     off = [f"{name} {said.get(name, 'unset')}" for name in names if said.get(name, "0") == "0"]
@@ -60,7 +83,7 @@ def _kernels(image: Image) -> list[str]:
     if not image.card:
         return []
     held: set[str] = set()
-    for path in ["etc/apt/apt.conf", *image.names("etc/apt/apt.conf.d")]:
+    for path in _settings(image):
         text = re.sub(r"(?m)^\s*//.*$", "", image.text(path))
         for cleared, block in re.findall(
             r"(#clear\s+Unattended-Upgrade)|Unattended-Upgrade::Package-Blacklist\s*\{([^}]*)\}",

@@ -1,14 +1,12 @@
-"""Files that nobody should have added: in places of people's own, and of what runs by itself."""
+"""Files that nobody should have added: in places of people's own, and backups wherever they are."""
 
 from __future__ import annotations
 
-import stat
-from fnmatch import fnmatchcase
+import re
 from typing import Final
 
-from .appliance import FILES, KERNELS_HELD
+from .appliance import FILES
 from .image import Image
-from .shipped import listed
 
 TOP: Final = {
     "bin", "bin.usr-is-merged", "boot", "dev", "etc", "home", "initrd.img", "initrd.img.old", "lib",
@@ -20,18 +18,22 @@ TOP: Final = {
 CONTAINERD: Final = "opt/containerd"
 # In /opt/heliochrome beside the files that are laid. `secrets` is a point of its own.
 APPLIANCE: Final = {".env", "models", "prepared.json", "secrets"}
-MODELS: Final = (".safetensors", ".pth", ".pt", ".onnx")
-# Where systemd, cron, sudo, shells and the loader look by themselves.
-STARTED: Final = (
-    "etc/cron.d", "etc/cron.daily", "etc/cron.hourly", "etc/cron.monthly", "etc/cron.weekly",
-    "etc/init.d", "etc/profile.d", "etc/sudoers.d", "etc/systemd/system",
-    "etc/systemd/system-generators", "etc/systemd/system-shutdown", "etc/systemd/system-sleep",
-    "etc/systemd/user", "etc/update-motd.d", "usr/lib/systemd/system",
-    "usr/lib/systemd/system-generators", "usr/local/lib/systemd",
-)  # fmt: skip
-ALONE: Final = ("etc/rc.local", "etc/ld.so.preload", "etc/crontab", "etc/anacrontab")
-# What the cloud's programs, NVIDIA's driver, cloud-init and snapd lay without dpkg.
-KNOWN: Final = listed("known-additions")
+# As core/weights_file.py, which this program, being one of its own, cannot import.
+MODELS: Final = (".safetensors", ".pth", ".pt", ".bin", ".onnx")
+# Beside what packages have there.
+VAR: Final = {
+    "backups", "cache", "crash", "lib", "local", "lock", "log", "lost+found", "mail", "opt", "run",
+    "snap", "spool", "tmp",
+}  # fmt: skip
+LOCAL: Final = {
+    "aegis", "bin", "cloudmonitor", "etc", "games", "include", "lib", "lib64", "libexec", "man",
+    "sbin", "share", "src",
+}  # fmt: skip
+CUDA: Final = re.compile(r"usr/local/cuda(-[0-9.]+)?")
+# What `appliance backup` and `appliance support-bundle` write, wherever they were told to.
+SUMS: Final = "SHA256SUMS"
+KEPT: Final = ("gateway.tar", "studio.tar", "comfyui.tar")
+BUNDLE: Final = re.compile(r"support-(?:\d{8}T\d{6}Z|.*\.tar\.gz)")
 
 
 def elsewhere(image: Image) -> list[str]:
@@ -46,27 +48,21 @@ def elsewhere(image: Image) -> list[str]:
     ]
     models = image.files(f"{folder}/models")
     wrong += [path for path in models if not path.endswith(MODELS)]
-    return wrong + image.files(CONTAINERD, "srv", "mnt", "media")
+    for place, others in (("var", VAR), ("usr/local", LOCAL)):
+        known = {*(f"{place}/{name}" for name in others), *image.packaged}
+        wrong += [
+            path for path in image.names(place) if path not in known and not CUDA.fullmatch(path)
+        ]
+    return wrong + image.files(CONTAINERD, "srv", "mnt", "media", "var/local", "var/opt")
 
 
-def additions(image: Image) -> list[str]:
-    """A link counts as what it leads to: `systemctl enable` makes them, no package has them."""
-    found = [path for path in ALONE if image.has(path)] + image.files(*STARTED)
-    return [path for path in found if not _is_known(image, path)]
-
-
-def _is_known(image: Image, path: str) -> bool:
-    if path in image.packaged or path in FILES or path == KERNELS_HELD:
-        return True
-    if any(fnmatchcase(path, pattern) for pattern in KNOWN):
-        return True
-    entry = image.entry(path)
-    if entry is None or not stat.S_ISLNK(entry.lstat().st_mode):
-        return False
-    if image.link(path) == "/dev/null":
-        return True
-    place = image.at(path)
-    if place is None:
-        return True  # nothing is behind it
-    behind = place.relative_to(image.root).as_posix()
-    return behind != path and _is_known(image, behind)
+def backups(image: Image) -> list[str]:
+    wrong: list[str] = []
+    for path, _ in image.below(""):
+        folder, _, name = path.rpartition("/")
+        if name == SUMS:
+            beside = (f"{folder}/{kept}".lstrip("/") for kept in KEPT)
+            wrong += [other for other in beside if image.has(other)]
+        elif BUNDLE.fullmatch(name) and path not in image.packaged:
+            wrong.append(path)
+    return wrong

@@ -6,7 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from . import appliance, card, cloud, docker, homes, machine, packages, places, rights, ssh
+from . import (
+    appliance,
+    card,
+    cloud,
+    cloud_settings,
+    credentials,
+    docker,
+    homes,
+    machine,
+    packages,
+    places,
+    rights,
+    ssh,
+    started,
+)
 from .image import Image
 
 
@@ -29,8 +43,10 @@ POINTS: Final = (
     Point("toolkit", "NVIDIA Container Toolkit, known to Docker", card.toolkit, card=True),
     Point("driver", f"NVIDIA driver, {card.LEAST_DRIVER} or newer", card.driver, card=True),
     Point("driver-module", "each kernel has the driver's module", card.driver_module, card=True),
-    Point("repositories", "their packages are signed by the known keys", packages.repositories),
-    Point("files", "our files: owner root, their modes, as shipped", appliance.files),
+    Point(
+        "repositories", "all packages are signed, theirs by the known keys", packages.repositories
+    ),
+    Point("files", "our files: only root writes to them, as shipped", appliance.files),
     Point("command", f"`appliance` is a link to {appliance.HANDLE}", appliance.command),
     Point("settings", ".env has the lines that were laid, and no others", appliance.settings),
     Point(
@@ -54,17 +70,27 @@ POINTS: Final = (
     Point("authorized-keys", "no key may sign in", ssh.authorized_keys),
     Point("host-keys", "no SSH host keys", ssh.host_keys),
     Point("private-keys", "no private keys", homes.private_keys),
-    Point("credentials", "no credentials in homes or settings", homes.credentials),
+    Point("credentials", "no credentials in homes or settings", credentials.credentials),
     Point("history", "no traces of work in homes", homes.history),
     Point("leftovers", "nothing else in homes", homes.leftovers),
-    Point("elsewhere", "no other files in /, /opt, /srv, /mnt and /media", places.elsewhere),
+    Point(
+        "elsewhere",
+        "nothing else in /, /opt, /srv, /mnt, /media, /var and /usr/local",
+        places.elsewhere,
+    ),
+    Point("backups", "no backup and no support bundle of the appliance", places.backups),
     Point("identity", "an empty machine-id, no other identity", machine.identity),
     Point("seeds", "no random seed", machine.seeds),
     Point("logs", "no logs", machine.logs),
     Point("cloud-state", "nothing of cloud-init's runs", cloud.cloud_state),
+    Point(
+        "cloud-settings",
+        "cloud-init gives nobody a key, a password or rights",
+        cloud_settings.given_away,
+    ),
     Point("assistant-work", "nothing of the cloud assistant's runs", cloud.assistant_work),
     Point("leases", "no DHCP leases", machine.leases),
-    Point("network", "no hardware address in settings", machine.network),
+    Point("network", "no hardware address and no fixed address in settings", machine.network),
     Point("names", "no host name, no address of the machine", machine.names),
     Point("apt-caches", "no package lists and caches", packages.caches),
     Point("temporary", "nothing in temporary folders and backups", machine.temporary),
@@ -80,10 +106,14 @@ POINTS: Final = (
     ),
     Point("secrets", "no secrets of the appliance", appliance.secrets),
     # What nobody should have added.
-    Point("setuid", "no unknown file that runs as another user", rights.setuid),
+    Point("setuid", "no unknown file that runs with another's rights", rights.setuid),
     Point("world-writable", "nobody but root writes to the system", rights.world_writable),
     Point("sudo", "sudo asks everybody", rights.sudo),
-    Point("additions", "what runs by itself is of packages, the cloud or ours", places.additions),
+    Point(
+        "additions",
+        "what runs by itself or lets people in is as packages, the cloud or we laid it",
+        started.additions,
+    ),
 )
 
 

@@ -1,12 +1,14 @@
 """Proves on a mounted file system that the machine image may be sold.
 
 Reads only, and follows no link out of the folder. One line a point: `ok` or `FAIL`, its name, what
-is expected, what was found. Exit code: 0 all are met, 1 not all, 2 no root file system.
+is expected, what was found. Exit code: 0 all are met, 1 not all, 2 no root file system, or not
+allowed to read it.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from datetime import timedelta
 from pathlib import Path
@@ -21,6 +23,29 @@ def is_root(image: Image) -> bool:
     return all(image.data(path) for path in needed)
 
 
+def _refused(image: Image, named: Path) -> str:
+    """Why nothing is proved; empty where all can be read."""
+    if os.geteuid() != 0:
+        return (
+            f"Expected root, who alone reads every file. Came: the user {os.geteuid()}. "
+            "Say it with sudo."
+        )
+    try:
+        found = is_root(image)
+    except OSError as cause:
+        return (
+            f"Expected a folder that can be read. Came: {named} ({ascii(str(cause))[1:-1]}). "
+            "Mount the disk so that root may read all of it."
+        )
+    if found:
+        return ""
+    return (
+        f"Expected a root file system of Debian or Ubuntu. Came: {named}, without etc/passwd, "
+        "usr/lib/os-release or var/lib/dpkg/status. Name the folder that the system's disk is "
+        "mounted on."
+    )
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Writes the lines and returns the exit code."""
     parser = argparse.ArgumentParser(
@@ -33,12 +58,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--max-age-days", type=int, default=30, metavar="N")
     given = parser.parse_args(arguments)
     image = Image(Path(given.root).resolve(), not given.cpu, timedelta(days=given.max_age_days))
-    if not is_root(image):
-        sys.stderr.write(
-            f"check_instance: Expected a root file system of Debian or Ubuntu. Came: {given.root}, "
-            "without etc/passwd, usr/lib/os-release or var/lib/dpkg/status. Name the folder that "
-            "the system's disk is mounted on.\n"
-        )
+    refused = _refused(image, given.root)
+    if refused:
+        sys.stderr.write(f"check_instance: {refused}\n")
         return 2
     failed = 0
     points = asked(image)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import stat
+from pathlib import Path
 from typing import Final
 
 from .image import Image
@@ -11,6 +14,15 @@ from .shipped import listed
 
 # Files that run as somebody else, of the packages of both systems and of NVIDIA's driver.
 SETUID: Final = listed("setuid")
+# Files of packages that have a part of root's rights, as bits. What may be root may have any.
+CAP_NET_RAW: Final = 1 << 13
+CAPABLE: Final = {
+    "usr/bin/arping": CAP_NET_RAW,
+    "usr/bin/clockdiff": CAP_NET_RAW,
+    "usr/bin/fping": CAP_NET_RAW,
+    "usr/bin/mtr-packet": CAP_NET_RAW,
+    "usr/bin/ping": CAP_NET_RAW,
+}
 NO_PASSWORD: Final = {"*", "!", "!!", "!*"}
 
 
@@ -56,11 +68,30 @@ def _rules(text: str) -> list[str]:
 
 
 def setuid(image: Image) -> list[str]:
-    return [
-        path
-        for path, known in image.below("")
-        if stat.S_ISREG(known.st_mode) and known.st_mode & 0o6000 and path not in SETUID
-    ]
+    wrong: list[str] = []
+    for path, known in image.below(""):
+        if not stat.S_ISREG(known.st_mode) or path in SETUID:
+            continue
+        if known.st_mode & 0o6000:
+            wrong.append(path)
+        more = _capabilities(image.root / path) & ~CAPABLE.get(path, 0)
+        if more:
+            wrong.append(f"{path}: capabilities {more:#x}")
+    return wrong
+
+
+def _capabilities(place: Path) -> int:
+    """What a file may do of what root may, as bits (linux/capability.h, vfs_cap_data)."""
+    try:
+        found = os.getxattr(place, "security.capability", follow_symlinks=False)
+    except OSError as cause:
+        # None, or on a file system that has no such thing.
+        if cause.errno in {errno.ENODATA, errno.ENOTSUP}:
+            return 0
+        raise
+    # Its head, then twice what it is given and what whoever starts it may give.
+    words = [int.from_bytes(found[at : at + 4], "little") for at in range(4, 20, 4)]
+    return words[0] | words[1] | (words[2] | words[3]) << 32
 
 
 def world_writable(image: Image) -> list[str]:

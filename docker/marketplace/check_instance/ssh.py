@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from .image import Image
+
+# Of a person or a machine, wherever it stands: cloud-init takes such a line from its settings.
+PUBLIC_KEY: Final = re.compile(
+    rb"(?:ssh-(?:rsa|dss|ed25519)|ecdsa-sha2-nistp\d+|sk-[a-z0-9-]+@openssh\.com)[ \t]+AAAA"
+)
 
 
 def sshd(image: Image) -> list[str]:
@@ -59,9 +65,16 @@ def _read(
 
 
 def authorized_keys(image: Image) -> list[str]:
-    """Those that are not empty; a link never is."""
+    """Those in homes that are not empty, as a link never is; and any key in settings."""
     found = image.in_homes(".ssh/authorized_keys", ".ssh/authorized_keys2")
-    return [path for path in found if (place := image.entry(path)) and place.lstat().st_size]
+    held = [path for path in found if (place := image.entry(path)) and place.lstat().st_size]
+    return held + [
+        path
+        for path in image.files("etc")
+        if not path.startswith("etc/ssh/ssh_host_")
+        and PUBLIC_KEY.search(image.start(path))
+        and not image.brought(path)
+    ]
 
 
 def host_keys(image: Image) -> list[str]:
