@@ -5,7 +5,7 @@ import path from "node:path";
 import { launch } from "./launch.mjs";
 
 const OUR_SCRIPTS = "/extensions/heliochrome/";
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 150_000; // a frontend of thousands of files, on two cores that also run its host
 const LOAD_IMAGE = 1;
 const LOADER = 2;
 const COLORIZE = 3;

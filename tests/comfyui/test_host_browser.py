@@ -21,7 +21,7 @@ from heliochrome.core.presets import BUILDING, PORTRAIT
 
 pytestmark = [pytest.mark.comfyui, pytest.mark.browser]
 
-VISIT_LIMIT_S = 180
+VISIT_LIMIT_S = 300
 PACK = Path(__file__).parents[2] / "custom_nodes" / "heliochrome"
 
 
