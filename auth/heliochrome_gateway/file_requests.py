@@ -50,6 +50,7 @@ class FileRequests:
                     asked.request, asked.identity, file, mask=asked.match.rule.handling == "mask"
                 )
             except Denied as denied:
+                file.close()  # the record may need the room that this takes
                 await audit.write(
                     "upload", user=user, address=asked.address, outcome="refused",
                     reason=denied.rule,

@@ -61,8 +61,10 @@ class Uploads:
 
     def new_file(self) -> IO[bytes]:
         """For one upload; gone when closed. A temporary folder may be small, or in memory.
-        Unbuffered: what a full disk refuses would else be written again when it is closed."""
-        return tempfile.TemporaryFile(prefix=".upload-", dir=self._folder, buffering=0)
+        Unbuffered: what a full disk refuses would else be written again when it is closed.
+        Raises Denied."""
+        with _room():
+            return tempfile.TemporaryFile(prefix=".upload-", dir=self._folder, buffering=0)
 
     async def receive(
         self, request: web.Request, identity: Identity, file: IO[bytes], *, mask: bool

@@ -28,6 +28,7 @@ line = " ".join(sys.argv[1:])
 with (here / "told").open("a") as file:
     file.write(line.replace("\\n", " ") + "\\n")
 _, _, *words = sys.argv[1:]  # -f compose.yaml
+print(words[0], "...", file=sys.stderr, flush=True)
 if words[0] == "run":  # docker-compose hears it, even where it was to be ignored
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if (word := os.environ.get("FAILS")) and word in line:
@@ -81,16 +82,19 @@ class Handle:
             stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
         )  # fmt: skip
 
-    def cut_off(self, *command: str, at: str) -> int:
+    def cut_off(self, *command: str, at: str, by: int = signal.SIGHUP) -> int:
         """Its exit code where the session is lost while Compose does `at`: as the kernel does it,
-        all that runs in the session's foreground gets the signal."""
+        all that runs in the session's foreground gets the signal, and nobody reads any more."""
         started = subprocess.Popen(
             [self.folder / "appliance", *command], cwd=self.folder, env=self.environ(HANGS=at),
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
+        assert started.stdout is not None
         assert eventually((self.folder / "hangs").exists)
-        os.killpg(started.pid, signal.SIGHUP)
+        started.stdout.close()
+        if by:
+            os.killpg(started.pid, by)
         time.sleep(0.3)  # whatever dies of it is dead
         (self.folder / "go-on").touch()
         return started.wait(timeout=60)
@@ -143,6 +147,13 @@ def test_a_backup_stays_where_the_session_is_lost_after_it(handle: Handle) -> No
     assert photograph.stdout == b"old"
 
 
+def test_what_is_down_can_be_backed_up(handle: Handle) -> None:
+    handle.run("up")
+    handle.run("down")
+    done = handle.run("backup", "kept")
+    assert done.returncode == 0, done.stderr
+
+
 def test_what_is_left_of_a_backup_is_told_as_that(handle: Handle) -> None:
     (handle.folder / "kept.part").mkdir()
     done = handle.run("backup", "kept")
@@ -151,14 +162,36 @@ def test_what_is_left_of_a_backup_is_told_as_that(handle: Handle) -> None:
     assert "mkdir" not in done.stderr and not (handle.folder / "told").exists()
 
 
-def test_a_restore_goes_on_to_its_end_where_the_session_is_lost(handle: Handle) -> None:
+@pytest.mark.parametrize("by", [signal.SIGHUP, 0], ids=["terminal", "pipe"])
+def test_a_restore_goes_on_to_its_end_where_the_session_is_lost(handle: Handle, by: int) -> None:
     photographs = [handle.put(name, "old") for name in ("studio", "comfyui")]
     handle.run("up")
     assert handle.run("backup", "kept").returncode == 0
     for path in photographs:
         path.write_text("new")
-    assert handle.cut_off("restore", "--replace", "kept", at="-delete") == 0
+    assert handle.cut_off("restore", "--replace", "kept", at="-delete", by=by) == 0
     assert [path.read_text() for path in photographs] == ["old", "old"]
+    assert handle.told()[-1].endswith("up -d")
+
+
+@pytest.mark.parametrize("by", [signal.SIGHUP, 0], ids=["terminal", "pipe"])
+def test_a_restore_into_empty_volumes_does_so_too(handle: Handle, by: int) -> None:
+    photograph = handle.put("comfyui", "old")
+    handle.run("up")
+    assert handle.run("backup", "kept").returncode == 0
+    shutil.rmtree(handle.folder / "volumes")
+    assert handle.cut_off("restore", "kept", at="ls -A", by=by) == 0
+    assert photograph.read_text() == "old"
+    assert handle.told()[-1].endswith("up -d")
+
+
+def test_a_restore_that_is_stopped_while_it_looks_starts_the_appliance_again(
+    handle: Handle,
+) -> None:
+    handle.run("up")
+    assert handle.run("backup", "kept").returncode == 0
+    assert handle.cut_off("restore", "kept", at="ls -A", by=signal.SIGINT) == 130
+    assert not [line for line in handle.told() if "-delete" in line]
     assert handle.told()[-1].endswith("up -d")
 
 
@@ -230,7 +263,14 @@ def test_a_first_password_is_not_written_into_the_journal_but_kept_for_a_termina
     assert handle.password.read_text() == ""
 
 
-@pytest.mark.parametrize("command", [["passwd"], ["user", "passwd", "admin", "--generate"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["passwd"],
+        ["user", "passwd", "admin", "--generate"],
+        ["user", "passwd", "--generate", "admin"],
+    ],
+)
 def test_a_first_password_that_was_replaced_is_not_announced(
     handle: Handle, command: list[str]
 ) -> None:

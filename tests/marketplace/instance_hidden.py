@@ -37,18 +37,13 @@ def capable(path: str, *bits: int) -> Dirt:
 def owned(path: str, uid: int, gid: int, bits: int) -> Dirt:
     def plant(root: Path) -> None:
         place = root / path if (root / path).exists() else write(root, path)
-        os.chown(place, uid, gid)
+        try:
+            os.chown(place, uid, gid)
+        except OSError as cause:
+            pytest.skip(f"no other users here: {cause}")
         place.chmod(bits)
 
     return Dirt("files", f"{path} of {uid}:{gid} {bits:o}", plant, sealed=False)
-
-
-def backup(folder: str, name: str) -> Dirt:
-    def plant(root: Path) -> None:
-        for part in (name, "SHA256SUMS"):
-            write(root, f"{folder}/{part}")
-
-    return Dirt("backups", f"{folder}/{name}", plant, sealed=False)
 
 
 def profile(root: Path) -> None:
@@ -141,9 +136,9 @@ HIDDEN = (
     hidden("network", "etc/netplan/01-own.yaml", "nameservers: {addresses: [192.168.0.1]}\n"),
     hidden("network", "etc/systemd/network/10-own.network", "[Network]\nGateway=10.0.0.1\n"),
     # 8: photographs, wherever they were backed up to.
-    backup("var/lib/kept", "studio.tar"),
-    backup("usr/local/share/kept", "gateway.tar"),
-    backup("usr/lib/kept", "comfyui.tar"),
+    hidden("backups", "var/lib/kept/studio.tar"),
+    hidden("backups", "usr/local/share/kept.part/gateway.tar"),
+    hidden("backups", "usr/lib/kept/comfyui.tar"),
     hidden("backups", "var/lib/support-20260101T000000Z.tar.gz"),
     hidden("backups", "usr/local/share/support-us.tar.gz"),
     hidden("backups", "var/cache/support-20260101T000000Z/studio.log"),

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from template_files import DOCKER, RESOURCES, SCRIPT
 
+from heliochrome.studio.keeping import RESTORED
+
 PASSWORD = "Twelve-good.words~1"
 FINGERPRINT = "SHA-256 AB:CD:EF"
 MIB = 2**20
@@ -287,8 +289,11 @@ def test_a_set_up_disk_that_is_damaged_or_gone_is_not_made_anew(instance: Instan
 def test_users_of_an_old_disk_stay_and_the_password_goes_nowhere(instance: Instance) -> None:
     instance.labelled("vdb")
     (instance.folder / "volume").touch()
+    studio = instance.folder / "var/lib/docker/volumes/heliochrome_studio/_data/studio"
+    studio.mkdir(parents=True)
     done = instance.first_start()
     assert done.returncode == 0, done.stderr
+    assert (studio / RESTORED).exists(), "its photographs would be deleted in a day"
     assert "users are those of the disk; the password given now is not used" in done.stdout
     # The unit looks for the file.
     assert (instance.folder / "gateway-saw").read_text() == ""

@@ -105,7 +105,10 @@ def test_what_cannot_be_read_is_not_taken_for_absent(tmp_path: Path) -> None:
     image = Image(tmp_path)
     assert image.has("root/.ssh/authorized_keys") and not image.has("root/none/a")
     assert not image.has("root/.ssh/authorized_keys/a")
-    os.seteuid(65534)
+    try:
+        os.seteuid(65534)
+    except OSError as cause:
+        pytest.skip(f"no other users here: {cause}")
     try:
         for look in (image.has, image.at, image.entry, image.data, image.names, image.link):
             with pytest.raises(PermissionError):
@@ -144,6 +147,5 @@ def test_backups_and_bundles_are_named_as_the_appliance_names_them() -> None:
     handle = (ROOT / "docker/appliance").read_text("utf-8")
     (kept,) = re.findall(r'^kept="([a-z ]+)"$', handle, re.MULTILINE)
     assert {f"{name}.tar" for name in kept.split()} == set(places.KEPT)
-    assert f">{places.SUMS})" in handle
     assert "support-$(date -u +%Y%m%dT%H%M%SZ)" in handle and '"$target.tar.gz"' in handle
     assert places.BUNDLE.fullmatch("support-20260101T000000Z.tar.gz")

@@ -45,6 +45,7 @@ def _assigned(image: Image) -> list[str]:
         f"{path}: {name}"
         for path in read
         if not image.link(path)
-        for line in image.lines(path)
+        for line in image.start(path).decode("utf-8", "replace").splitlines()
+        if not line.lstrip().startswith("#")
         for name in ASSIGNED.findall(line)
     ]

@@ -30,8 +30,8 @@ LOCAL: Final = {
     "sbin", "share", "src",
 }  # fmt: skip
 CUDA: Final = re.compile(r"usr/local/cuda(-[0-9.]+)?")
-# What `appliance backup` and `appliance support-bundle` write, wherever they were told to.
-SUMS: Final = "SHA256SUMS"
+# What `appliance backup` writes, also where it was broken off, and `appliance support-bundle` where
+# it is given no name, wherever they were told to.
 KEPT: Final = ("gateway.tar", "studio.tar", "comfyui.tar")
 BUNDLE: Final = re.compile(r"support-(?:\d{8}T\d{6}Z|.*\.tar\.gz)")
 
@@ -57,12 +57,9 @@ def elsewhere(image: Image) -> list[str]:
 
 
 def backups(image: Image) -> list[str]:
-    wrong: list[str] = []
-    for path, _ in image.below(""):
-        folder, _, name = path.rpartition("/")
-        if name == SUMS:
-            beside = (f"{folder}/{kept}".lstrip("/") for kept in KEPT)
-            wrong += [other for other in beside if image.has(other)]
-        elif BUNDLE.fullmatch(name) and path not in image.packaged:
-            wrong.append(path)
-    return wrong
+    return [
+        path
+        for path, _ in image.below("")
+        if (name := path.rpartition("/")[2]) in KEPT or BUNDLE.fullmatch(name)
+        if path not in image.packaged
+    ]
