@@ -7,8 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from heliochrome.diffusion.manifest import MANIFEST
 from heliochrome.diffusion.sources import content, digest, find_diffusion_models, resolve
 from model_server import ModelServer, running_server
 from tiny_diffusion_networks import Shape
+from waiting import eventually
 
 QUICK = Patience(first_wait_s=0.01, tries=3, stall_s=2)
 UNET = "unet/openvino_model.bin"
@@ -352,7 +352,9 @@ def test_a_killed_download_goes_on_where_it_was(
     publish(server, url, model, **{UNET: {"stall_after": len(whole) // 2}})
     hidden = store.folders[0].glob
     with bring(store, url) as process:
-        until(lambda: any(part.stat().st_size for part in hidden(".*/unet/*.part")))
+        assert eventually(
+            lambda: any(part.stat().st_size for part in hidden(".*/unet/*.part")), limit_s=30
+        )
         process.kill()
     assert not find_diffusion_models(store) and visible(store.folders[0]) == []
     before = len(server.requests)
@@ -361,13 +363,6 @@ def test_a_killed_download_goes_on_where_it_was(
     assert any(len(span or "") > len("bytes=0-") for _, span in again)
     assert files(folder).items() >= files(model).items()
     assert [path.name for path in store.folders[0].iterdir() if "part" in path.name] == []
-
-
-def until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not happened():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_a_model_that_changes_between_two_runs_is_not_mixed(

@@ -6,14 +6,13 @@ import re
 from pathlib import Path
 from typing import Final
 
-from .credentials import CREDENTIALS
+from .credentials import CREDENTIALS, SHELLS
 from .image import Image
 from .shipped import listed
 
 # Names in homes, which seal-instance removes.
 TRACES: Final = listed("home-traces")
-SKELETON: Final = (".bashrc", ".profile", ".bash_logout", ".hushlogin", ".ssh",
-                   ".cloud-locale-test.skip")  # fmt: skip
+SKELETON: Final = (*SHELLS, ".ssh", ".cloud-locale-test.skip")
 # Of OpenSSL, OpenSSH and OpenPGP, of ssh.com, of PuTTY.
 PRIVATE_KEY: Final = re.compile(
     rb"(?m)^[ \t]*(-----BEGIN [A-Z ]*PRIVATE KEY|---- BEGIN SSH2 [A-Z ]*PRIVATE KEY|PuTTY-User-Key)"

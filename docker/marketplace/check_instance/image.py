@@ -67,9 +67,9 @@ class Image:
     def link(self, path: str) -> str:
         """What a link says; empty where there is none."""
         found = self.entry(path)
-        known = None if found is None else _known(found)
-        linked = found is not None and known is not None and stat.S_ISLNK(known.st_mode)
-        return str(found.readlink()) if found is not None and linked else ""
+        if found is None or not stat.S_ISLNK(found.lstat().st_mode):
+            return ""
+        return str(found.readlink())
 
     def data(self, path: str) -> bytes:
         """Of a plain file; empty where there is none."""
@@ -115,6 +115,11 @@ class Image:
                 same = known.st_dev == device and inner not in ELSEWHERE
                 if stat.S_ISDIR(known.st_mode) and same:
                     waiting.append(entry)
+
+    @cached_property
+    def everything(self) -> list[tuple[str, os.stat_result]]:
+        """`below` the root: several points look at all of it, and a walk of a disk takes long."""
+        return list(self.below(""))
 
     def files(self, *folders: str) -> list[str]:
         """All below them that is no folder."""

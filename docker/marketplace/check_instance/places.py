@@ -59,7 +59,7 @@ def elsewhere(image: Image) -> list[str]:
 def backups(image: Image) -> list[str]:
     return [
         path
-        for path, _ in image.below("")
+        for path, _ in image.everything
         if (name := path.rpartition("/")[2]) in KEPT or BUNDLE.fullmatch(name)
         if path not in image.packaged
     ]

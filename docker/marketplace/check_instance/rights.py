@@ -69,7 +69,7 @@ def _rules(text: str) -> list[str]:
 
 def setuid(image: Image) -> list[str]:
     wrong: list[str] = []
-    for path, known in image.below(""):
+    for path, known in image.everything:
         if not stat.S_ISREG(known.st_mode) or path in SETUID:
             continue
         if known.st_mode & 0o6000:
